@@ -1,0 +1,132 @@
+"""The topic catalogue: names, record types, partitions and cleanup of every topic the project owns.
+
+The number of partitions P is one for all co-partitioned topics: a conversation's events, decisions, receipts and
+results then meet on one worker, and its state changelog has the same partition number.
+"""
+
+import re
+from dataclasses import dataclass
+
+from schemas import records
+
+DAY_MS = 86_400_000
+DEFAULT_PARTITIONS = 4
+DEFAULT_PREFIX = "byoc"
+DEFAULT_APP_ID = "byoc-streams"
+STATE_TABLES = ("conversations", "routing", "seen")
+
+# Java clients place keys by murmur2; librdkafka's own default is CRC32 and would put them elsewhere.
+PARTITIONER = "murmur2_random"
+
+# Kafka allows 249 characters of this alphabet in a topic name; prefixes leave room for the longest suffix.
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """What a topic must look like. `partitions` is exact; `config` is applied on creation only."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+    record: type[records.Record] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """Names of all topics for one prefix and one application id.
+
+    Raises `ValueError` for a prefix that is not a legal beginning of a Kafka topic name.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+    app_id: str = DEFAULT_APP_ID
+
+    def __post_init__(self) -> None:
+        for what, value in (("topic prefix", self.prefix), ("application id", self.app_id)):
+            if not _PREFIX.fullmatch(value):
+                raise ValueError(
+                    f"{what} {value!r} is not usable in a Kafka topic name; use letters, digits, '.', '_' and '-'"
+                )
+
+    @property
+    def events(self) -> str:
+        return f"{self.prefix}.events"
+
+    @property
+    def deliveries(self) -> str:
+        return f"{self.prefix}.deliveries"
+
+    @property
+    def routing_requests(self) -> str:
+        return f"{self.prefix}.routing.requests"
+
+    @property
+    def routing_outcomes(self) -> str:
+        return f"{self.prefix}.routing.outcomes"
+
+    @property
+    def routing_decisions(self) -> str:
+        return f"{self.prefix}.routing.decisions"
+
+    @property
+    def receipts(self) -> str:
+        return f"{self.prefix}.receipts"
+
+    @property
+    def salesforce_calls(self) -> str:
+        return f"{self.prefix}.salesforce.calls"
+
+    @property
+    def salesforce_results(self) -> str:
+        return f"{self.prefix}.salesforce.results"
+
+    @property
+    def dead_letters(self) -> str:
+        return f"{self.prefix}.dead-letters"
+
+    @property
+    def connect_configs(self) -> str:
+        return f"{self.prefix}-connect-configs"
+
+    @property
+    def connect_offsets(self) -> str:
+        return f"{self.prefix}-connect-offsets"
+
+    @property
+    def connect_status(self) -> str:
+        return f"{self.prefix}-connect-status"
+
+    def changelog(self, table: str) -> str:
+        """Changelog of a state table, named as Faust names it."""
+        return f"{self.app_id}-{table}-changelog"
+
+    def catalogue(self, partitions: int = DEFAULT_PARTITIONS) -> list[TopicSpec]:
+        """Every topic with its partitions and cleanup policy (design table "Topics")."""
+
+        def kept(name: str, days: int, record: type[records.Record]) -> TopicSpec:
+            config = {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS)}
+            return TopicSpec(name=name, partitions=partitions, config=config, record=record)
+
+        def compacted(name: str, count: int) -> TopicSpec:
+            return TopicSpec(name=name, partitions=count, config={"cleanup.policy": "compact"})
+
+        return [
+            kept(self.events, 14, records.OutboundEvent),
+            kept(self.deliveries, 7, records.Delivery),
+            kept(self.routing_requests, 7, records.RoutingTask),
+            kept(self.routing_outcomes, 14, records.RoutingOutcome),
+            kept(self.routing_decisions, 7, records.RoutingDecision),
+            kept(self.receipts, 7, records.DeliveryReceipt),
+            kept(self.salesforce_calls, 7, records.SalesforceCall),
+            kept(self.salesforce_results, 7, records.SalesforceCallResult),
+            TopicSpec(
+                name=self.dead_letters,
+                partitions=1,
+                config={"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS)},
+            ),
+            *(compacted(self.changelog(table), partitions) for table in STATE_TABLES),
+            compacted(self.connect_configs, 1),
+            compacted(self.connect_offsets, 25),
+            compacted(self.connect_status, 5),
+        ]
