@@ -1,0 +1,62 @@
+# One command per thing to do. Needs python3.11, Java 17 or later and Maven; everything else goes into .venv and .byoc.
+
+PYTHON ?= python3.11
+SEED ?= 1
+ROUNDS ?= 20
+ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+FAST_TESTS := tests/unit tests/property tests/architecture tests/golden
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check static fault bench proto format clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: $(INSTALLED) ## Play a day of conversations through the whole system: make demo ARGS="--events 20000 --rate 2000"
+	$(BIN)/byoc demo $(ARGS)
+
+test: static ## Everything, on a real Kafka; what CI runs
+	REQUIRE_BROKER=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: static ## Format, lint, types, import contracts and the fast tests
+	$(BIN)/python -m pytest $(FAST_TESTS) $(PYTEST_ARGS)
+
+static: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fault: $(INSTALLED) ## Kill, pause and restart the parts under load, then count: make fault SEED=1 ROUNDS=20
+	$(BIN)/byoc fault --seed $(SEED) --rounds $(ROUNDS) $(ARGS)
+
+bench: $(INSTALLED) ## Measure; results in bench/results/latest.json
+	$(BIN)/python -m bench $(ARGS)
+
+format: $(INSTALLED) ## Put the code into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: $(INSTALLED) ## Generate the code of schemas/proto/pubsub_api.proto
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I . \
+		--python_out=. --mypy_out=. --grpc_python_out=. schemas/proto/pubsub_api.proto
+
+clean: ## Stop the Kafka of `byoc kafka up`, delete all that was installed, cached or stored
+	@if test -x $(BIN)/byoc; then $(BIN)/byoc kafka down; fi
+	rm -rf .byoc .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Hashes make the installation the same everywhere; the stamp makes it instant when nothing changed.
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "make: $(PYTHON) is missing; install Python 3.11 or later, or run make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing requirements/dev.txt into .venv"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@

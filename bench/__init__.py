@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench`. Each measured process has one core of its own, the broker another."""

@@ -1,0 +1,74 @@
+"""`python -m bench`: run the benchmarks, print a table, write `bench/results/latest.json`."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bench import pinning
+from bench.processor import measure_processor, measure_stock
+from bench.results import RESULTS_FILE, Result, save, show
+from bench.setting import Bench
+from byoc.errors import ByocError
+from byoc.kafka.local import LocalKafka
+from byoc.kafka.properties import Memory
+
+Measurement = Callable[[Bench], list[Result]]
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "processor": measure_processor,
+    "stock": measure_stock,
+}
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--only", multiple=True, type=click.Choice(list(MEASUREMENTS)), help="Repeat for several; else all.")
+@click.option("--events", type=click.IntRange(min=1000), help="Events per run, instead of each measurement's own.")
+@click.option("--runs", default=3, type=click.IntRange(min=1), help="Repetitions; the value is their median.")
+@click.option("--profile", is_flag=True, help="Run measured processes under cProfile; halves the rates.")
+@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Keep logs and profiles here.")
+def main(only: tuple[str, ...], events: int | None, runs: int, profile: bool, directory: Path | None) -> None:
+    """Measure each part on one core of its own, with the broker on another.
+
+    \b
+    Example:
+      python -m bench --only processor --runs 5
+    """
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    with tempfile.TemporaryDirectory(prefix="byoc-bench-") as temporary:
+        logs = directory or (Path("bench/results/profiles") if profile else Path(temporary))
+        logs.mkdir(parents=True, exist_ok=True)
+        try:
+            results = _measure([name for name in MEASUREMENTS if not only or name in only], events, runs, profile, logs)
+        except ByocError as error:
+            raise click.ClickException(str(error)) from error
+    show(results, console)
+    if profile:
+        console.print(f"profiles are in {logs}; rates under a profiler are not written to {RESULTS_FILE.name}")
+    else:
+        save(results)
+
+
+def _measure(names: list[str], events: int | None, runs: int, profile: bool, logs: Path) -> list[Result]:
+    cores = pinning.claim()  # before the broker starts: it inherits the core
+    results: list[Result] = []
+    with LocalKafka(memory=Memory.BENCH) as kafka:
+        bench = Bench(
+            bootstrap_servers=kafka.bootstrap_servers,
+            cores=cores,
+            directory=logs,
+            runs=runs,
+            events=events,
+            profile=profile,
+        )
+        for name in names:
+            click.echo(f"measuring {name} …", err=True)
+            results += MEASUREMENTS[name](bench)
+    return results
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The only importer of confluent_kafka in the benchmarks: progress that is polled often, fast writing, tail reading.
+
+`byoc.kafka_client` makes a client per question, which is right for a command and too slow for a question every 20 ms.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from bench.errors import MeasurementError
+from schemas.topics import PARTITIONER
+
+CALL_TIMEOUT_S = 10.0
+BY_KEY = -1  # librdkafka's "choose the partition by key"
+_END_OF_PARTITION = -191  # librdkafka's own code
+
+Record = tuple[bytes, bytes | None, int]  # key, value, partition
+Offsets = dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One committed record."""
+
+    partition: int
+    offset: int
+    value: bytes
+    headers: dict[str, bytes]
+
+
+def write(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> int:
+    """Write records outside any transaction; returns their number when all are acknowledged."""
+    failures: list[KafkaError] = []
+
+    def acknowledged(error: KafkaError | None, _message: object) -> None:
+        if error is not None:
+            failures.append(error)
+
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "partitioner": PARTITIONER,
+            "enable.idempotence": True,
+            "linger.ms": 20,
+            "delivery.report.only.error": True,
+        }
+    )
+    count = 0
+    for key, value, partition in records:
+        while True:
+            try:
+                producer.produce(topic, value, key, partition, on_delivery=acknowledged)
+            except BufferError:
+                producer.poll(0.1)
+            else:
+                break
+        count += 1
+        if count % 1000 == 0:
+            producer.poll(0)
+    unacknowledged = producer.flush(120)
+    if failures or unacknowledged:
+        reason = failures[0].str() if failures else "no acknowledgement within 120 s"
+        raise MeasurementError(f"writing {count} records to {topic} at {bootstrap_servers}: {reason}")
+    return count
+
+
+class GroupProgress:
+    """How far a consumer group has committed one topic."""
+
+    def __init__(self, bootstrap_servers: str, group: str, topic: str, partitions: int) -> None:
+        self._consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group})
+        self._places = [TopicPartition(topic, number) for number in range(partitions)]
+
+    def offsets(self) -> Offsets:
+        """Committed offset per partition; 0 where there is none."""
+        found = self._consumer.committed(self._places, timeout=CALL_TIMEOUT_S)
+        return {place.partition: max(0, place.offset) for place in found}
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+class CommittedEnds:
+    """The end of a topic as a `read_committed` reader sees it."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, partitions: int) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self._asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+
+    def offsets(self) -> Offsets:
+        """End offset per partition; commit markers have offsets too."""
+        futures = self._admin.list_offsets(self._asked, isolation_level=IsolationLevel.READ_COMMITTED)
+        return {place.partition: int(future.result(CALL_TIMEOUT_S).offset) for place, future in futures.items()}
+
+
+class CommittedReader:
+    """Reads a topic as `read_committed` from given offsets on. A context manager."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, start: Offsets) -> None:
+        self._topic = topic
+        self._consumer: Any = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "byoc-bench-reader",  # never joined: partitions are assigned by hand
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.queue.backoff.ms": 1,
+            }
+        )
+        self._consumer.assign([TopicPartition(topic, number, offset) for number, offset in start.items()])
+        self._at_end: set[int] = set()
+        self._partitions = set(start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def poll(self, timeout_s: float) -> Iterator[Committed]:
+        """What arrives within `timeout_s`, as soon as there is something."""
+        first = self._consumer.poll(timeout_s)
+        if first is None:
+            return
+        yield from self._kept(first)
+        for message in self._consumer.consume(1000, 0):
+            yield from self._kept(message)
+
+    def to_end(self, quiet_s: float = 30.0) -> Iterator[Committed]:
+        """Everything up to the present end. Raises `MeasurementError` after `quiet_s` without a record."""
+        self._at_end.clear()
+        while self._at_end != self._partitions:
+            messages = self._consumer.consume(2000, quiet_s if not self._at_end else 5.0)
+            if not messages:
+                raise MeasurementError(f"reading {self._topic}: nothing came for {quiet_s:g} s before its end")
+            for message in messages:
+                yield from self._kept(message)
+
+    def _kept(self, message: Any) -> Iterator[Committed]:
+        error = message.error()
+        if error is None:
+            self._at_end.discard(message.partition())
+            headers = {name: value or b"" for name, value in message.headers() or ()}
+            yield Committed(message.partition(), message.offset(), message.value() or b"", headers)
+        elif error.code() == _END_OF_PARTITION:
+            self._at_end.add(message.partition())
+        else:
+            raise MeasurementError(f"reading {self._topic}: {error.str()}")

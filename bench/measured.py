@@ -1,0 +1,92 @@
+"""A measured process: pinned to its core, its output in a file, its CPU time known."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.errors import MeasurementError
+
+READY_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 30.0
+_PR_SET_PDEATHSIG = 1
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Measured:
+    """`python -m MODULE ARGUMENTS` on one core. A context manager that ends the process.
+
+    With `profile_file` the process runs under cProfile and writes there when it ends in order; its event loop is what
+    is seen, threads are not. Rates are then about half of the true ones.
+    """
+
+    def __init__(
+        self, module: str, arguments: list[str], log_file: Path, *, core: int, profile_file: Path | None = None
+    ) -> None:
+        profiler = [] if profile_file is None else ["-m", "cProfile", "-o", str(profile_file)]
+        self.log_file = log_file
+        with log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["taskset", "-c", str(core), sys.executable, "-u", *profiler, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  a worker must not outlive a killed benchmark
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def wait_ready(self) -> dict[str, str]:
+        """The `key=value` pairs of its `ready` line. Raises `MeasurementError`."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for line in self.output().splitlines():
+                if line.startswith("ready "):
+                    return dict(pair.split("=", 1) for pair in line.split()[1:])
+            self.check_running()
+            time.sleep(0.05)
+        raise MeasurementError(f"starting {self.log_file.stem}: not ready in {READY_TIMEOUT_S:g} s: {self._tail()}")
+
+    def check_running(self) -> None:
+        """Raise `MeasurementError` with its last output when it has ended."""
+        if self._process.poll() is not None:
+            raise MeasurementError(f"{self.log_file.stem} ended with {self._process.returncode}: {self._tail()}")
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far, user and system, all threads."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL for what does not end within 30 s."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT_S)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def output(self) -> str:
+        """All it has written."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def _tail(self) -> str:
+        lines = [line.strip() for line in self.output().splitlines() if line.strip()]
+        return " | ".join(lines[-4:]) or "it wrote nothing"
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""The command line, the demo, the fault run and the local Kafka: everything that starts the other parts together."""

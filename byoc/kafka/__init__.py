@@ -1,0 +1,1 @@
+"""One node of real Apache Kafka on this machine, from Maven artifacts, without Docker."""

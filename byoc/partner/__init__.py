@@ -1,0 +1,1 @@
+"""A small partner: a channel that receives deliveries and a router that answers routing requests."""

@@ -1,0 +1,12 @@
+"""Decisions that look random and are the same in every run: a hash of a seed and a name. Pure."""
+
+import hashlib
+
+_SPAN = 2**64
+
+
+def share_of(seed: int, *names: str) -> float:
+    """A number in [0, 1), evenly spread over names, the same for the same seed and names."""
+    # a separator that is in no id, so that ("a", "bc") and ("ab", "c") differ
+    text = "\x1f".join((str(seed), *names))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) / _SPAN

@@ -1,0 +1,70 @@
+"""What the demo's router does with a request: accept, refuse or say nothing. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from byoc.partner.chance import share_of
+from schemas.records import DecisionKind, RoutingDecision, RoutingTask, TargetKind
+
+# who takes over when a queue or flow is asked for: the id of a rep, in the 15 characters that agents have
+_REP_ON_DUTY = "005000000000001"
+
+
+class Plan(StrEnum):
+    """What the router does with a request."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """How many of all requests are accepted and refused; the rest is ignored.
+
+    Raises `ValueError` when a share is negative or both are more than the whole.
+    """
+
+    accept: float = 0.70
+    refuse: float = 0.15
+
+    def __post_init__(self) -> None:
+        if self.accept < 0 or self.refuse < 0 or self.accept + self.refuse > 1 + 1e-9:
+            raise ValueError(f"shares accept={self.accept:g} refuse={self.refuse:g}: each from 0, together at most 1")
+
+
+def plan_for(request_id: str, seed: int, shares: Shares | None = None) -> Plan:
+    """The plan for a request: the same for the same id, seed and shares, in any process and order."""
+    shares = shares or Shares()
+    chance = share_of(seed, "plan", request_id)
+    if chance < shares.accept:
+        return Plan.ACCEPT
+    return Plan.REFUSE if chance < shares.accept + shares.refuse else Plan.IGNORE
+
+
+def delay_ms_for(request_id: str, seed: int, longest_ms: int) -> int:
+    """How long the router thinks, from none to `longest_ms`."""
+    return int(share_of(seed, "delay", request_id) * longest_ms)
+
+
+def decision_for(task: RoutingTask, plan: Plan, *, decided_at_ms: int) -> RoutingDecision:
+    """The answer to a task. Its `decision_id` is the same for every repeat. Raises `ValueError` for `IGNORE`."""
+    if plan is Plan.IGNORE:
+        raise ValueError(f"request {task.request_id} is ignored: there is no decision")
+    accepted = plan is Plan.ACCEPT
+    return RoutingDecision(
+        decision_id=f"{task.request_id}:{task.attempt}",
+        request_id=task.request_id,
+        conversation_id=task.conversation_id,
+        decision=(DecisionKind.ACCEPT if accepted else DecisionKind.REFUSE).value,
+        reason=None if accepted else "no rep free",
+        user_id=_user_for(task) if accepted else None,
+        externally_routed=accepted and task.target_kind == TargetKind.EXTERNAL,
+        decided_at_ms=decided_at_ms,
+    )
+
+
+def _user_for(task: RoutingTask) -> str | None:
+    if task.target_kind == TargetKind.REP:
+        return task.target_id
+    return None if task.target_kind == TargetKind.EXTERNAL else _REP_ON_DUTY

@@ -1,0 +1,76 @@
+"""What the channel has received: a file with one JSON line per accepted request, and the ids of all of them.
+
+The file is the partner's memory: it is read at the start, so that a repeat is known as one after a restart, too.
+"""
+
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from schemas.records import Delivery
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted request. `repeat` says that the same delivery was accepted before."""
+
+    delivery_id: str
+    conversation_id: str
+    entry_id: str
+    kind: str
+    text: str | None
+    received_at_ms: int
+    repeat: bool
+
+
+class ReceivedLog:
+    """Appends lines to a file. A line is handed to the operating system before the request is answered."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `OSError` when the file cannot be opened, `msgspec.DecodeError` when it holds something else.
+
+        A last line without its end, left by a crash, was never answered: it is cut off.
+        """
+        self._path = path
+        self._seen: set[str] = set()
+        self._file: TextIO = self._open()
+
+    def accept(self, delivery: Delivery, received_at_ms: int) -> Line:
+        """Write down a delivery; returns the line."""
+        line = Line(
+            delivery_id=delivery.delivery_id,
+            conversation_id=delivery.conversation_id,
+            entry_id=delivery.entry_id,
+            kind=delivery.kind,
+            text=delivery.text,
+            received_at_ms=received_at_ms,
+            repeat=delivery.delivery_id in self._seen,
+        )
+        self._file.write(msgspec.json.encode(line).decode() + "\n")
+        self._file.flush()
+        self._seen.add(delivery.delivery_id)
+        return line
+
+    @property
+    def distinct(self) -> int:
+        """How many different deliveries were accepted."""
+        return len(self._seen)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _open(self) -> TextIO:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        content = self._path.read_bytes() if self._path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        self._seen.update(line.delivery_id for line in read_lines(whole))
+        if len(whole) < len(content):
+            self._path.write_bytes(whole)
+        return self._path.open("a", encoding="utf-8")
+
+
+def read_lines(content: bytes) -> list[Line]:
+    """The lines of a log file's content, in the order of acceptance."""
+    decoder = msgspec.json.Decoder(Line)
+    return [decoder.decode(line) for line in content.splitlines() if line]

@@ -1,0 +1,96 @@
+"""One `byoc` command as a child process with a log file."""
+
+import contextlib
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from byoc.errors import ByocError
+
+_PR_SET_PDEATHSIG = 1
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+
+
+def _die_with_parent() -> None:
+    """Runs in the child before the command: Linux ends it when the thread that started it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class ChildError(ByocError):
+    """A part did not start, or ended by itself; the message carries the end of its log."""
+
+
+class Child:
+    """A running command. Its output goes to `log_file`; its `ready` line gives the addresses it serves."""
+
+    def __init__(self, name: str, arguments: list[str], log_file: Path, *, core: int | None = None) -> None:
+        """Start `byoc ARGUMENTS`, pinned to a CPU `core` when one is given."""
+        self.name = name
+        self.log_file = log_file
+        self._begin = log_file.stat().st_size if log_file.exists() else 0
+        pinned = ["taskset", "-c", str(core)] if core is not None else []
+        with log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*pinned, sys.executable, "-m", "byoc", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  a child must not outlive a killed demo
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> dict[str, str]:
+        """The `key=value` pairs of its `ready` line. Raises `ChildError` when it ends or says nothing in time."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for line in self._output().splitlines():
+                if line.startswith("ready "):
+                    return dict(pair.split("=", 1) for pair in line.split()[1:] if "=" in pair)
+            if not self.is_running():
+                raise ChildError(f"starting {self.name}: it ended with {self.process.returncode}: {self.last_words()}")
+            time.sleep(0.05)
+        raise ChildError(f"starting {self.name}: not ready in {timeout_s:g} s; its log is {self.log_file}")
+
+    def kill(self) -> None:
+        """kill -9, and wait for the end."""
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: a process that looks dead to others and does not know it."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """SIGTERM and wait; kill what does not end in time. Returns the exit code."""
+        if self.is_running():
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout_s)
+        if self.is_running():
+            self.kill()
+        code: int = self.process.returncode
+        return code
+
+    def last_words(self) -> str:
+        """The last line it wrote, for an error message."""
+        lines = [line for line in self._output().splitlines() if line.strip()]
+        return lines[-1] if lines else f"it wrote nothing to {self.log_file}"
+
+    def _output(self) -> str:
+        with self.log_file.open("rb") as log:
+            log.seek(self._begin)
+            return log.read().decode(errors="replace")

@@ -1,0 +1,160 @@
+"""Start, find and stop every part of the system."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from byoc import kafka_client
+from byoc.kafka.local import LocalKafka
+from byoc.settings import Settings
+from byoc.system.child import Child
+from byoc.system.configuration import Addresses, new_webhook_secret, write_files
+from schemas.topics import Topics
+
+CLIENT_ID = "byoc-streams"
+CLIENT_SECRET = "byoc-simulator-secret"  # noqa: S105  the simulator's default; guards nothing but a laptop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How large the system is and how fast its clocks run.
+
+    `routing_timeout_s` is Salesforce's 60 s, `answer_by_s` our own answer; shorter ones make a demo short.
+    """
+
+    topics: Topics
+    folder: Path
+    partitions: int = 4
+    seed: int = 7
+    routing_timeout_s: float = 8.0
+    answer_by_s: float = 5.0
+    session_timeout_s: float = 6.0
+    streams_workers: int = 1
+
+
+class System:
+    """Kafka (local unless `KAFKA_BOOTSTRAP_SERVERS` names one), simulator, partner, connect and streams workers."""
+
+    def __init__(self, shape: Shape, settings: Settings) -> None:
+        self.shape = shape
+        self.kafka: LocalKafka | None = None
+        self.bootstrap_servers = settings.kafka_bootstrap_servers or ""
+        self.simulator_url = ""
+        self.channel_url = ""
+        self.connect_url = ""
+        self.streams_urls: dict[str, str] = {}
+        self.children: dict[str, Child] = {}
+        self._connect_files: list[Path] = []
+
+    @property
+    def partner_log(self) -> Path:
+        return self.shape.folder / "partner.jsonl"
+
+    def start(self) -> Iterator[str]:
+        """Start everything in the order of need; yields a line about each part when it is ready."""
+        shape = self.shape
+        shutil.rmtree(shape.folder, ignore_errors=True)
+        shape.folder.mkdir(parents=True)
+        if not self.bootstrap_servers:
+            self.kafka = LocalKafka()
+            self.kafka.start()
+            self.bootstrap_servers = self.kafka.bootstrap_servers
+        yield f"Kafka        {self.bootstrap_servers}"
+        kafka_client.create_topics(self.bootstrap_servers, shape.topics.catalogue(shape.partitions))
+        secret = new_webhook_secret()
+        simulator = self._launch(
+            "simulator",
+            *("simulate", "--grpc-port", "0", "--http-port", "0", "--seed", str(shape.seed)),
+            *("--routing-timeout-s", str(shape.routing_timeout_s)),
+        )
+        channel = self._launch(
+            "channel", "partner", "channel", "--port", "0", "--log", str(self.partner_log), "--secret", secret
+        )
+        for number in range(shape.streams_workers):
+            self.launch_streams(f"streams-{number + 1}")
+        self._launch(
+            "router",
+            *("partner", "router", "--bootstrap-servers", self.bootstrap_servers),
+            *("--prefix", shape.topics.prefix, "--seed", str(shape.seed)),
+        )
+        found = simulator.wait_ready()
+        self.simulator_url = f"http://{found['http']}"
+        yield f"Salesforce   {self.simulator_url} (simulated), Pub/Sub API {found['grpc']}"
+        self.channel_url = channel.wait_ready()["http"]
+        self.channel_url = f"http://{self.channel_url.removeprefix('http://')}"
+        yield f"partner      {self.channel_url}"
+        self._connect_files = write_files(
+            shape.folder,
+            shape.topics,
+            Addresses(
+                bootstrap_servers=self.bootstrap_servers,
+                pubsub=found["grpc"],
+                salesforce_url=self.simulator_url,
+                channel_url=self.channel_url,
+            ),
+            webhook_secret=secret,
+            client_id=CLIENT_ID,
+            client_secret=CLIENT_SECRET,
+        )
+        self.launch_connect()
+        for name in self.streams_names():
+            yield f"{name:12} {self.await_streams(name)}"
+        yield f"connect      {self.await_connect()}"
+        self.children["router"].wait_ready()
+
+    def streams_names(self) -> list[str]:
+        return [name for name in self.children if name.startswith("streams-")]
+
+    def launch_streams(self, name: str) -> Child:
+        """Start a streams worker, or start it again after a kill."""
+        shape = self.shape
+        return self._launch(
+            name,
+            *("streams", "--bootstrap-servers", self.bootstrap_servers, "--web-port", "0"),
+            *("--prefix", shape.topics.prefix, "--app-id", shape.topics.app_id, "--partitions", str(shape.partitions)),
+            *("--session-timeout-s", str(shape.session_timeout_s), "--data-dir", str(shape.folder / "faust")),
+            *("--routing-timeout-s", str(shape.routing_timeout_s), "--answer-by-s", str(shape.answer_by_s)),
+        )
+
+    def await_streams(self, name: str) -> str:
+        """Wait for a streams worker's `ready` line; its query URL."""
+        self.streams_urls[name] = f"http://{self.children[name].wait_ready()['http'].removeprefix('http://')}"
+        return self.streams_urls[name]
+
+    def launch_connect(self) -> Child:
+        """Start the connect worker, or start it again after a kill."""
+        return self._launch("connect", "connect", *map(str, self._connect_files))
+
+    def await_connect(self) -> str:
+        """Wait for the connect worker's `ready` line; its REST URL."""
+        found = self.children["connect"].wait_ready()
+        self.connect_url = f"http://{(found.get('rest') or found['http']).removeprefix('http://')}"
+        return self.connect_url
+
+    def ended(self) -> list[Child]:
+        """Parts that ended by themselves."""
+        return [child for child in self.children.values() if not child.is_running()]
+
+    def stop(self) -> None:
+        """Stop every part, the readers before what they read from."""
+        for child in reversed(self.children.values()):
+            child.stop()
+        if self.kafka is not None:
+            self.kafka.close()
+
+    def _launch(self, name: str, *arguments: str) -> Child:
+        child = Child(name, list(arguments), self.shape.folder / f"{name}.log")
+        self.children[name] = child
+        return child
+
+
+@contextlib.contextmanager
+def running(shape: Shape, settings: Settings) -> Iterator[System]:
+    """A system that is stopped at the end, whatever happens. Its `start` is the caller's to iterate."""
+    system = System(shape, settings)
+    try:
+        yield system
+    finally:
+        system.stop()

@@ -1,0 +1,1 @@
+"""Creating and checking the topics of the catalogue."""

@@ -1,0 +1,45 @@
+"""What is wrong with topics that exist, in words. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from schemas.topics import TopicSpec
+
+
+class Found(Protocol):
+    """A topic as a cluster describes it."""
+
+    @property
+    def partitions(self) -> int: ...
+
+    @property
+    def cleanup_policy(self) -> str: ...
+
+
+def missing(wanted: Sequence[TopicSpec], found: Mapping[str, Found]) -> list[TopicSpec]:
+    """Return the topics of the catalogue that do not exist."""
+    return [spec for spec in wanted if spec.name not in found]
+
+
+def mismatches(wanted: Sequence[TopicSpec], found: Mapping[str, Found]) -> list[str]:
+    """Return one clause per difference between an existing topic and the catalogue: found and expected.
+
+    Partition counts are exact: co-partitioned topics of different counts would put one conversation on two workers.
+    Retention is the owner's to change and is not compared.
+    """
+    clauses = []
+    for spec in wanted:
+        topic = found.get(spec.name)
+        if topic is None:
+            continue
+        if topic.partitions != spec.partitions:
+            clauses.append(f"{spec.name} has {topic.partitions} partitions, expected {spec.partitions}")
+        expected = spec.config.get("cleanup.policy", "delete")
+        if _policies(topic.cleanup_policy) != _policies(expected):
+            clauses.append(f"{spec.name} has cleanup.policy={topic.cleanup_policy}, expected {expected}")
+    return clauses
+
+
+def _policies(text: str) -> frozenset[str]:
+    """`delete,compact` and `compact,delete` are the same policy."""
+    return frozenset(part.strip() for part in text.split(","))

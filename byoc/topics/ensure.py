@@ -1,0 +1,35 @@
+"""Making the topics of a cluster match the catalogue, or refusing to."""
+
+from collections.abc import Sequence
+
+from byoc import kafka_client
+from byoc.errors import TopicMismatchError
+from byoc.topics.comparison import mismatches, missing
+from schemas.topics import TopicSpec
+
+REMEDY = (
+    "Run `byoc topics create` for missing topics. For the others use the --partitions that they have, choose another "
+    "--prefix or --app-id, or delete them; a cleanup policy can be altered with `kafka-configs --alter`."
+)
+
+
+def create_topics(bootstrap_servers: str, wanted: Sequence[TopicSpec], *, replication_factor: int = 1) -> list[str]:
+    """Create the topics that are missing; return their names. Idempotent.
+
+    Raises `TopicMismatchError` before anything is created when a topic that exists differs from the catalogue, and
+    `BrokerError` when Kafka does not answer or refuses.
+    """
+    found = kafka_client.describe_topics(bootstrap_servers, [spec.name for spec in wanted])
+    _refuse(mismatches(wanted, found))
+    return kafka_client.create_topics(bootstrap_servers, missing(wanted, found), replication_factor=replication_factor)
+
+
+def check_topics(bootstrap_servers: str, wanted: Sequence[TopicSpec]) -> None:
+    """Return when every topic exists as the catalogue asks; else raise `TopicMismatchError` naming each difference."""
+    found = kafka_client.describe_topics(bootstrap_servers, [spec.name for spec in wanted])
+    _refuse(mismatches(wanted, found) + [f"{spec.name} does not exist" for spec in missing(wanted, found)])
+
+
+def _refuse(clauses: list[str]) -> None:
+    if clauses:
+        raise TopicMismatchError("checking topics: " + "; ".join(clauses) + ". " + REMEDY)

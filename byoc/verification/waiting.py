@@ -1,0 +1,36 @@
+"""Wait until a run has come to rest, then judge it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from byoc.system.http import get_json
+from byoc.verification.evidence import gather
+from byoc.verification.verdict import Verdict, judge
+from schemas.topics import Topics
+
+LOOK_S = 1.0
+# Longer than a rebalance (10 s) and a routing window of the demo together: nothing new for so long is the end.
+QUIET_S = 45.0
+
+
+def scenario_is_over(simulator_url: str) -> bool:
+    """True when the simulator has played all conversations and concluded all routing requests."""
+    return not get_json(f"{simulator_url}/v1/scenario")["running"]
+
+
+def settled_verdict(
+    simulator_url: str, bootstrap_servers: str, topics: Topics, partner_log: Path, *, each_look: Callable[[], None]
+) -> Verdict:
+    """Judge until nothing is lost, or nothing has changed for `QUIET_S`. Call when the scenario is over."""
+    last_line, changed_at = "", time.monotonic()
+    while True:
+        each_look()
+        verdict = judge(gather(simulator_url, bootstrap_servers, topics, partner_log))
+        if not verdict.lost:
+            return verdict
+        if verdict.last_line() != last_line:
+            last_line, changed_at = verdict.last_line(), time.monotonic()
+        if time.monotonic() - changed_at > QUIET_S:
+            return verdict
+        time.sleep(LOOK_S)

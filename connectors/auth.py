@@ -1,0 +1,198 @@
+"""OAuth tokens of a Salesforce org: fetched when needed, shared by all callers, dropped when Salesforce refuses them.
+
+A token's life is not announced (the reply has no `expires_in`): it ends with the session of the connected app, after
+two idle hours by default, or when an administrator revokes it. So a token is used until a call fails with it, then
+`invalidate` drops exactly that token and the next `token` fetches a new one. However many callers ask at once, one
+request is made. A reply that is incomplete is an error and is never kept.
+
+Message building and parsing is oauthlib's, signing PyJWT's; this module moves them over HTTP. It retries nothing: how
+often to try again is its callers' policy.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import jwt
+from oauthlib.oauth2 import BackendApplicationClient, MissingTokenError, OAuth2Error, ServiceApplicationClient
+
+from connectors import clock
+from connectors.errors import RetriableError, TerminalError
+from connectors.runtime.config import Password
+
+TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
+_ASSERTION_LIFE_S = 180  # Salesforce accepts assertions that expire within five minutes
+_ORG_ID = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Z0-5]{3})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A session. `org_id` has 18 characters; `instance_url` has no trailing slash. Printing one hides the token."""
+
+    access_token: str = field(repr=False)
+    instance_url: str
+    org_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentials:
+    """OAuth client-credentials flow: the connected app's own user."""
+
+    login_url: str
+    client_id: str
+    client_secret: Password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtBearer:
+    """OAuth JWT-bearer flow: an assertion signed with the connected app's private key (PEM file, RS256)."""
+
+    login_url: str
+    client_id: str
+    username: str
+    private_key_file: Path
+
+
+Credentials = ClientCredentials | JwtBearer
+
+
+class TokenSource:
+    """The tokens of one org for one set of credentials. Belongs to one event loop; `close` releases its connections."""
+
+    def __init__(
+        self, credentials: Credentials, *, timeout_s: float = 15.0, now_ms: Callable[[], int] = clock.now_ms
+    ) -> None:
+        self._credentials = credentials
+        self._timeout_s = timeout_s
+        self._now_ms = now_ms
+        self._token: Token | None = None
+        self._fetching: asyncio.Task[Token] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def token(self) -> Token:
+        """The current token, fetched when there is none.
+
+        Callers that arrive while a fetch runs get its result; a cancelled caller does not cancel it for the others.
+        Raises `RetriableError` when the login URL does not answer or is overloaded, `TerminalError` when it refuses
+        the credentials; both name the login URL and the client id.
+        """
+        if self._token is not None:
+            return self._token
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch())
+            self._fetching.add_done_callback(self._fetched)
+        return await asyncio.shield(self._fetching)
+
+    def invalidate(self, token: Token) -> None:
+        """Salesforce refused `token`: forget it, unless a newer one took its place meanwhile."""
+        if self._token == token:
+            self._token = None
+
+    async def close(self) -> None:
+        """Release the connections. The source can be used again."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _fetched(self, task: asyncio.Task[Token]) -> None:
+        self._fetching = None
+        if not task.cancelled() and task.exception() is None:
+            self._token = task.result()
+
+    async def _fetch(self) -> Token:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
+        url = self._credentials.login_url.rstrip("/") + TOKEN_PATH
+        body = request_body(self._credentials, now_s=self._now_ms() // 1000)
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        try:
+            async with self._session.post(url, data=body, headers=headers) as response:
+                return token_of(self._credentials, response.status, await response.text())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise RetriableError(
+                f"{_asking(self._credentials)}: no answer ({type(error).__name__}: {error}); check salesforce.login.url"
+            ) from error
+
+
+def request_body(credentials: Credentials, *, now_s: int) -> str:
+    """The form of the token request. Raises `TerminalError` when the private key cannot be used."""
+    if isinstance(credentials, ClientCredentials):
+        client = BackendApplicationClient(client_id=credentials.client_id)
+        secret = credentials.client_secret.reveal()
+        return str(client.prepare_request_body(include_client_id=True, client_secret=secret))
+    try:
+        service = ServiceApplicationClient(client_id=credentials.client_id)
+        return str(
+            service.prepare_request_body(
+                private_key=credentials.private_key_file.read_text(),
+                issuer=credentials.client_id,
+                subject=credentials.username,
+                audience=credentials.login_url.rstrip("/"),
+                issued_at=now_s,
+                expires_at=now_s + _ASSERTION_LIFE_S,
+            )
+        )
+    except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
+        raise TerminalError(
+            f"{_asking(credentials)}: the private key {credentials.private_key_file} cannot be used"
+            f" ({type(error).__name__}); set salesforce.private.key.file to a readable RSA key in PEM form"
+        ) from error
+
+
+def token_of(credentials: Credentials, status: int, body: str) -> Token:
+    """The token in a reply of the token endpoint. Raises `RetriableError` or `TerminalError`; nothing is guessed."""
+    asking = _asking(credentials)
+    if status == 429 or status >= 500:
+        raise RetriableError(f"{asking}: the login server answered {status}; trying again")
+    client = BackendApplicationClient(client_id=credentials.client_id)
+    try:
+        client.parse_request_body_response(body)
+        reply = json.loads(body)
+        instance_url, identity = reply["instance_url"], reply["id"]
+    except (MissingTokenError, ValueError, KeyError, TypeError) as error:
+        raise TerminalError(
+            f"{asking}: answer {status} is no token reply with access_token, instance_url and id; check"
+            " salesforce.login.url (it must be the org's My Domain URL)"
+        ) from error
+    except OAuth2Error as error:
+        reason = ": ".join(part for part in (error.error, error.description) if part)
+        raise TerminalError(
+            f"{asking}: refused ({reason}); check salesforce.client.id, its secret or key, and salesforce.login.url"
+        ) from error
+    return Token(
+        access_token=str(reply["access_token"]),
+        instance_url=str(instance_url).rstrip("/"),
+        org_id=org_id_of(str(identity), asking),
+    )
+
+
+def org_id_of(identity_url: str, asking: str = "reading the org id") -> str:
+    """The 18-character org id in an identity URL, `https://…/id/<org id>/<user id>`. Raises `TerminalError`."""
+    parts = urlsplit(identity_url).path.strip("/").split("/")
+    org_id = parts[-2] if len(parts) >= 2 else ""
+    if not _ORG_ID.fullmatch(org_id):
+        raise TerminalError(f"{asking}: the reply's id URL holds no org id; check salesforce.login.url")
+    return long_id(org_id)
+
+
+def long_id(record_id: str) -> str:
+    """The 18-character form of a Salesforce id: three check characters tell which of the first 15 are capitals."""
+    if len(record_id) == 18:
+        return record_id
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+    suffix = ""
+    for block in (record_id[0:5], record_id[5:10], record_id[10:15]):
+        suffix += alphabet[sum(1 << place for place, letter in enumerate(block) if "A" <= letter <= "Z")]
+    return record_id + suffix
+
+
+def _asking(credentials: Credentials) -> str:
+    return f"asking for a Salesforce token (login_url={credentials.login_url}, client_id={credentials.client_id})"

@@ -1,0 +1,39 @@
+"""What can go wrong in a connector, named for what the caller may do about it.
+
+    ConnectorError
+    ├── ConfigError      a key is missing or wrong: nothing was started; fix the configuration
+    ├── RetriableError   the same call may succeed later
+    └── TerminalError    the same call cannot succeed; somebody must change something
+        └── TaskFailed   a task has ended for that reason: its message becomes the task's `trace`
+
+No library type appears here: each client library is translated by its only importer. Messages say what was being done,
+to what, and what to change; they never hold a secret, a token, a payload or an end user's identifier.
+"""
+
+
+class ConnectorError(Exception):
+    """Root of all errors of this package."""
+
+
+class ConfigError(ConnectorError):
+    """One or more configuration keys are missing or wrong. `problems` has one sentence per key."""
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class RetriableError(ConnectorError):
+    """The call may succeed later; `retry_after_s` is the least time to wait, when the other side named one."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TerminalError(ConnectorError):
+    """Repeating the call cannot help."""
+
+
+class TaskFailed(TerminalError):
+    """A task ended and will not go on by itself. The message is shown as the task's `trace`."""

@@ -1,0 +1,33 @@
+"""Records as a sink reads and writes them, without a client library."""
+
+import msgspec
+
+Partition = tuple[str, int]  # topic, partition number
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class ConsumedRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One record as Kafka handed it over. `timestamp_ms` is the record's own, epoch ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int
+
+    @property
+    def size_bytes(self) -> int:
+        """What it holds in memory, headers apart."""
+        return len(self.key or b"") + len(self.value or b"")
+
+
+class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One record to write. Without `timestamp_ms` Kafka stamps it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int | None = None

@@ -1,0 +1,156 @@
+"""From received responses to batches for the lane, in order: translate, and fetch the schemas that are missing.
+
+An event whose schema cannot be had holds everything behind it; what to do about it is the protocol's decision.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from connectors import clock
+from connectors.auth import Token, TokenSource
+from connectors.errors import RetriableError, TerminalError
+from connectors.kafka.producer import ProducerRecord
+from connectors.pubsub.commit_lane import Batch
+from connectors.pubsub.errors import Action, Fault, RpcError
+from connectors.pubsub.events import DeadLetterEvent, Effect, EventUnreadable, Input, RetryEvent
+from connectors.pubsub.mapping import Mapper, Source
+from connectors.pubsub.payload import PayloadError
+from connectors.pubsub.schema_cache import SchemaCache
+from connectors.pubsub.settings import SourceSettings
+from connectors.pubsub.translation import Translated, Translator
+from connectors.pubsub.transport import Fetched, Transport
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One batch to be written: a response's events, or ready records (a marker), or nothing but a position."""
+
+    sequence: int
+    replay_id: bytes | None
+    fetched: Fetched | None = None
+    records: tuple[ProducerRecord, ...] = ()
+
+
+class Delivery:
+    """Turns items into batches in the order they were added. `feed` is the protocol, `submit` the lane."""
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        tokens: TokenSource,
+        *,
+        feed: Callable[[Input], list[Effect]],
+        submit: Callable[[Batch], None],
+    ) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._feed = feed
+        self._submit = submit
+        self._items: asyncio.Queue[Item | None] = asyncio.Queue()
+        self._schemas = SchemaCache(self._fetch_schema)
+        self._translator: Translator | None = None
+        self._token: Token | None = None
+        self._finishing = asyncio.Event()
+
+    def authorized(self, token: Token) -> None:
+        """A stream was opened with `token`; events come after this, so the org is known before they do."""
+        if self._translator is None:
+            source = Source(topic=self._settings.policy.topic, org_id=token.org_id, fields=self._settings.fields)
+            self._translator = Translator(
+                topic=self._settings.events_topic,
+                mapper=Mapper(source),
+                letters=self._settings.letters,
+                schema=self._schemas.known,
+                tolerate_errors=self._settings.policy.tolerate_errors,
+            )
+
+    def drop_token(self) -> None:
+        """Salesforce refused the token that schemas are fetched with."""
+        if self._token is not None:
+            self._tokens.invalidate(self._token)
+
+    def add(self, item: Item) -> None:
+        """Add an item behind those before. Does not wait: the subscription bounds what is in flight."""
+        self._items.put_nowait(item)
+
+    def finish(self) -> None:
+        """No more items come: `run` returns after the last, or at an event that still waits for its schema."""
+        self._finishing.set()
+        self._items.put_nowait(None)
+
+    async def run(self) -> None:
+        """Translate and submit until `finish`. Raises `TaskFailed` for an unreadable event when errors end the task."""
+        while (item := await self._items.get()) is not None:
+            content = Translated(records=list(item.records))
+            if item.fetched is not None and not await self._translate(item.fetched.response.events, content):
+                return
+            self._submit(Batch(sequence=item.sequence, replay_id=item.replay_id, content=content))
+            await asyncio.sleep(0)  # reading and committing go on between two batches, also when many wait
+
+    async def _translate(self, events: Any, into: Translated) -> bool:
+        """Translate all events. False when the task ends before that: the batch is incomplete."""
+        if self._translator is None:
+            raise RuntimeError("events came before a stream was opened")
+        received_at_ms = clock.now_ms()
+        index = 0
+        while (index := self._translator.translate(events, index, into, received_at_ms)) < len(events):
+            given_up = await self._schema_for(events[index])
+            if given_up is not None:
+                self._translator.give_up(
+                    events[index], into, stage="VALUE_CONVERTER", error="SchemaUnavailable", reason=given_up
+                )
+                index += 1
+            elif self._finishing.is_set():
+                return False
+        return True
+
+    async def _schema_for(self, consumer_event: Any) -> str | None:
+        """Wait for the schema of an event; return why it was given up, or None when it is here or the task ends."""
+        schema_id = consumer_event.event.schema_id
+        while not self._finishing.is_set():
+            refusal = self._schemas.refusal(schema_id, clock.monotonic_s())
+            if refusal is not None:
+                return refusal
+            fault = await self._try_schema(schema_id)
+            if fault is None:
+                return None
+            log.warning("schema not available", extra={"schema_id": schema_id, "fault": str(fault)})
+            for effect in self._feed(EventUnreadable(consumer_event.replay_id, fault)):
+                if isinstance(effect, DeadLetterEvent):
+                    self._schemas.refuse(schema_id, effect.reason, clock.monotonic_s())
+                elif isinstance(effect, RetryEvent):
+                    await self._pause(effect.delay_s)
+        return None
+
+    async def _try_schema(self, schema_id: str) -> Fault | None:
+        try:
+            await self._schemas.get(schema_id)
+        except RpcError as error:
+            return error.fault
+        except PayloadError as error:
+            return Fault(action=Action.UNCLEAR, what=f"reading schema {schema_id}: {error}")
+        except RetriableError as error:
+            return Fault(action=Action.RETRY, what=str(error), pause_s=error.retry_after_s or 0.0)
+        except TerminalError as error:
+            return Fault(action=Action.FAIL, what=str(error))
+        return None
+
+    async def _fetch_schema(self, schema_id: str) -> str:
+        """Over a connection of its own: schemas are rare, and the stream's connection may be the dead one."""
+        token = self._token = await self._tokens.token()
+        transport = Transport(self._settings.endpoint)
+        try:
+            return await transport.schema(token, schema_id)
+        finally:
+            await transport.close()
+
+    async def _pause(self, delay_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._finishing.wait(), delay_s)
+        except TimeoutError:
+            return

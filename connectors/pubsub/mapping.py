@@ -1,0 +1,205 @@
+"""One platform event to one `OutboundEvent`, its key and its headers. Pure: no I/O, no clock.
+
+The key decides which worker sees the event, so all events of a conversation must get the same one. The conversation's
+identifier sits at a different depth in the two event types, is absent in old ones, and arrives in more than one
+spelling. The typed decoder below reads the usual shapes and skips the rest of the JSON (1 us for 800 bytes); whatever
+it does not understand is looked at again, leniently, before the event is called unreadable.
+
+    Interaction           conversationIdentifier
+    RoutingRequested      payload.conversationIdentifier, else the one in payload.routingParameters.channelData
+    without any           channelAddressIdentifier + ":" + recipient.subject
+    legacy, three fields  the channel address and the recipient are custom fields of the event
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from schemas.records import OutboundEvent
+
+ROUTING_REQUESTED: Final = "RoutingRequested"
+_STANDARD_FIELDS: Final = frozenset({"CreatedDate", "CreatedById"})
+
+
+class Unreadable(Exception):
+    """The event cannot become an `OutboundEvent`. `stage` is one of Kafka Connect's; the reason holds no payload."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldNames:
+    """What the org calls the custom fields of its event. The last two exist in the legacy form only."""
+
+    event_type: str
+    payload: str
+    channel: str | None = None
+    recipient: str | None = None
+
+
+class _Recipient(msgspec.Struct, frozen=True):
+    subject: str | None = None
+
+
+class _Inner(msgspec.Struct, frozen=True):
+    conversation_identifier: str | None = msgspec.field(default=None, name="conversationIdentifier")
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    conversation_identifier: str | None = msgspec.field(default=None, name="conversationIdentifier")
+    channel_address_identifier: str | None = msgspec.field(default=None, name="channelAddressIdentifier")
+    recipient: _Recipient | None = None
+    payload: _Inner | None = None
+
+
+_decode_envelope: Final[Callable[[str], _Envelope]] = msgspec.json.Decoder(_Envelope).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What all events of one subscription share."""
+
+    topic: str
+    org_id: str
+    fields: FieldNames
+
+
+class Mapper:
+    """Maps the events of one subscription. Stateless after construction."""
+
+    def __init__(self, source: Source) -> None:
+        self._topic = source.topic
+        self._org_id = source.org_id
+        self._names = source.fields
+        self._known = _STANDARD_FIELDS | {source.fields.event_type, source.fields.payload}
+        self._field_count = len(self._known)
+        self._fixed_headers = [("sf.topic", source.topic.encode()), ("sf.org_id", source.org_id.encode())]
+
+    def event(
+        self, event_uuid: str, schema_id: str, replay_id: bytes, decoded: Mapping[str, Any], received_at_ms: int
+    ) -> OutboundEvent:
+        """The record for one decoded payload; its `conversation_id` is the Kafka key. Raises `Unreadable`."""
+        names = self._names
+        payload = decoded.get(names.payload)
+        event_type = decoded.get(names.event_type) or ""
+        if type(payload) is not str or type(event_type) is not str:
+            payload, event_type = _text(payload), _text(event_type) or ""
+            if not payload:
+                raise Unreadable("VALUE_CONVERTER", f"the payload field {names.payload} is absent or empty")
+        extra = None if len(decoded) == self._field_count and event_type else self._extra_fields(decoded)
+        return OutboundEvent(
+            event_uuid=event_uuid,
+            replay_id=replay_id,
+            schema_id=schema_id,
+            topic=self._topic,
+            org_id=self._org_id,
+            event_type=event_type,
+            conversation_id=self._conversation_id(payload, event_type, decoded),
+            created_at_ms=_created_at_ms(decoded),
+            received_at_ms=received_at_ms,
+            payload=payload,
+            extra_fields=extra,
+        )
+
+    def headers(self, event_uuid: str, schema_id: str, replay_id: bytes) -> list[tuple[str, bytes]]:
+        """The `sf.*` headers of an event: all a reader needs to find it again at Salesforce."""
+        return [
+            ("sf.replay_id", replay_id),
+            ("sf.schema_id", schema_id.encode()),
+            ("sf.event_uuid", event_uuid.encode()),
+            *self._fixed_headers,
+        ]
+
+    def _conversation_id(self, payload: str, event_type: str, decoded: Mapping[str, Any]) -> str:
+        try:
+            envelope = _decode_envelope(payload)
+        except msgspec.ValidationError:
+            return self._lenient_id(payload, event_type, decoded)  # valid JSON of an unusual shape
+        except msgspec.DecodeError as error:
+            raise Unreadable("VALUE_CONVERTER", f"the payload field {self._names.payload} is no JSON") from error
+        if event_type == ROUTING_REQUESTED and envelope.payload is not None:
+            found = envelope.payload.conversation_identifier or envelope.conversation_identifier
+        else:
+            found = envelope.conversation_identifier
+        return found or self._lenient_id(payload, event_type, decoded)
+
+    def _lenient_id(self, payload: str, event_type: str, decoded: Mapping[str, Any]) -> str:
+        envelope = _json_object(payload)
+        if envelope is None:
+            raise Unreadable("VALUE_CONVERTER", f"the payload field {self._names.payload} is no JSON object")
+        return (
+            _identifier(envelope, event_type)
+            or _channel_and_subject(envelope.get("channelAddressIdentifier"), envelope.get("recipient"))
+            or _channel_and_subject(*self._legacy_fields(decoded))
+            or _no_key()
+        )
+
+    def _legacy_fields(self, decoded: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Channel address and recipient of the three-field form: by name, else the one that looks like it."""
+        names = self._names
+        if names.channel is not None and names.recipient is not None:
+            return decoded.get(names.channel), decoded.get(names.recipient)
+        others = [_text(value) for name, value in decoded.items() if name not in self._known]
+        recipients = [text for text in others if text and "subject" in (_json_object(text) or {})]
+        channels = [text for text in others if text and _json_object(text) is None]
+        if len(recipients) != 1 or len(channels) != 1:
+            return None, None
+        return channels[0], recipients[0]
+
+    def _extra_fields(self, decoded: Mapping[str, Any]) -> str | None:
+        others = {name: value for name, value in decoded.items() if name not in self._known}
+        return msgspec.json.encode(others).decode() if others else None
+
+
+def _identifier(envelope: Mapping[str, Any], event_type: str) -> str | None:
+    inner = _json_object(envelope.get("payload")) or {}
+    top, nested = _text(envelope.get("conversationIdentifier")), _text(inner.get("conversationIdentifier"))
+    if event_type != ROUTING_REQUESTED:
+        return top or None
+    parameters = _json_object(inner.get("routingParameters")) or {}
+    channel_data = _json_object(parameters.get("channelData")) or {}
+    return nested or top or _text(channel_data.get("conversationId")) or None
+
+
+def _channel_and_subject(channel: Any, recipient: Any) -> str | None:
+    address, subject = _text(channel), _text((_json_object(recipient) or {}).get("subject"))
+    # without the subject all end users of a channel would become one conversation
+    return f"{address}:{subject}" if address and subject else None
+
+
+def _no_key() -> str:
+    raise Unreadable(
+        "KEY_CONVERTER", "the event names no conversation: no conversationIdentifier, no channel address with subject"
+    )
+
+
+def _created_at_ms(decoded: Mapping[str, Any]) -> int:
+    created = decoded.get("CreatedDate")
+    if not isinstance(created, int):
+        raise Unreadable("VALUE_CONVERTER", "the event has no CreatedDate in epoch milliseconds")
+    return created
+
+
+def _text(value: Any) -> str | None:
+    """A string, in the plain form or in the union form of avro-js, `{"string": "…"}`; numbers become strings."""
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _json_object(value: Any) -> dict[str, Any] | None:
+    """A JSON object, as such or as JSON text; None for anything else."""
+    if isinstance(value, dict) and set(value) == {"string"}:
+        value = value["string"]
+    if isinstance(value, str):
+        try:
+            value = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,75 @@
+"""The source task: sessions one after another, until it is stopped or cannot go on."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from connectors import clock
+from connectors.auth import Credentials, TokenSource
+from connectors.errors import RetriableError, TaskFailed, TerminalError
+from connectors.pubsub.metrics import SourceMetrics
+from connectors.pubsub.session import Session
+from connectors.pubsub.settings import SourceSettings
+
+log = logging.getLogger(__name__)
+
+_PAUSE_S = 2.0
+
+
+class SourceTask:
+    """Mirrors one Salesforce topic into Kafka, each event once. Survives everything but what a person must repair."""
+
+    def __init__(self, settings: SourceSettings, credentials: Credentials) -> None:
+        self.settings = settings
+        self._credentials = credentials
+        self._session: Session | None = None
+        self._stopping = asyncio.Event()
+        self._ready: Callable[[], None] | None = None
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """As `Task.run`. A producer that was lost is replaced; the position in Kafka says where to go on.
+
+        Without any progress for `start.timeout.s`, an error that repeats ends the task: somebody must look.
+        """
+        self._ready = ready
+        tokens = TokenSource(self._credentials)
+        metrics = SourceMetrics(self.settings.connector, self.settings.task_id)
+        fruitless_since_s = clock.monotonic_s()
+        try:
+            while not self._stopping.is_set():
+                session = self._session = Session(self.settings, tokens, metrics, self._serving)
+                try:
+                    await session.run()
+                except RetriableError as error:
+                    metrics.producer_lost()
+                    log.warning("session ended, starting another", extra={"reason": str(error)})
+                    if session.progressed:
+                        fruitless_since_s = clock.monotonic_s()
+                    elif clock.monotonic_s() - fruitless_since_s >= self.settings.policy.start_timeout_s:
+                        raise TaskFailed(str(error)) from error
+                    await self._pause()
+                else:
+                    return
+        except TaskFailed:
+            raise
+        except TerminalError as error:
+            raise TaskFailed(str(error)) from error
+        finally:
+            await tokens.close()
+
+    async def stop(self) -> None:
+        """As `Task.stop`."""
+        self._stopping.set()
+        if self._session is not None:
+            self._session.stop()
+
+    def _serving(self) -> None:
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), _PAUSE_S)
+        except TimeoutError:
+            return

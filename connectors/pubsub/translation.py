@@ -1,0 +1,98 @@
+"""Events of a FetchResponse to records for Kafka: the loop that every event passes.
+
+Everything per event happens here, so it is written for speed: one function, local names, no await. It stops at an
+event whose schema is not known yet; the caller gets the schema and goes on from there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.errors import TaskFailed
+from connectors.kafka.producer import ProducerRecord
+from connectors.pubsub.dead_letters import Sender
+from connectors.pubsub.mapping import Mapper, Unreadable
+from connectors.pubsub.payload import PayloadError, PayloadReader
+from schemas.codec import Codec
+from schemas.records import OutboundEvent
+
+
+@dataclass(slots=True)
+class Translated:
+    """What a response has become so far. `events` counts mirrored ones; times are CreatedDate, epoch ms."""
+
+    records: list[ProducerRecord] = field(default_factory=list)
+    events: int = 0
+    dead_letters: int = 0
+    oldest_event_at_ms: int | None = None
+    newest_event_at_ms: int | None = None
+
+
+class Translator:
+    """Translates for one task. `schema` returns the reader of a schema id, or None when it is not known yet."""
+
+    def __init__(
+        self,
+        *,
+        topic: str,
+        mapper: Mapper,
+        letters: Sender,
+        schema: Callable[[str], PayloadReader | None],
+        tolerate_errors: bool,
+    ) -> None:
+        self._topic = topic
+        self._mapper = mapper
+        self._letters = letters
+        self._schema = schema
+        self._tolerate_errors = tolerate_errors
+        self._encode: Callable[[OutboundEvent], bytes] = Codec(OutboundEvent).encode
+
+    def translate(self, events: Sequence[Any], start: int, into: Translated, received_at_ms: int) -> int:
+        """Append the records of `events[start:]` to `into`; return the index of the first event not translated.
+
+        That is `len(events)`, or the index of an event whose schema is not known. An unreadable event becomes a dead
+        letter; raises `TaskFailed` instead when errors are not tolerated.
+        """
+        schema, map_event, headers_of, encode = self._schema, self._mapper.event, self._mapper.headers, self._encode
+        add, topic = into.records.append, self._topic
+        for index in range(start, len(events)):
+            consumer_event = events[index]
+            replay_id, event = consumer_event.replay_id, consumer_event.event
+            event_uuid, schema_id = event.id, event.schema_id
+            read = schema(schema_id)
+            if read is None:
+                return index
+            try:
+                record = map_event(event_uuid, schema_id, replay_id, read(event.payload), received_at_ms)
+            except Unreadable as error:
+                self.give_up(consumer_event, into, stage=error.stage, error="Unreadable", reason=str(error))
+                continue
+            except PayloadError as error:
+                self.give_up(consumer_event, into, stage="VALUE_CONVERTER", error="PayloadError", reason=str(error))
+                continue
+            add(
+                (
+                    topic,
+                    encode(record),
+                    record.conversation_id.encode(),
+                    headers_of(event_uuid, schema_id, replay_id),
+                )
+            )
+            into.events += 1
+            created_at_ms = record.created_at_ms
+            into.newest_event_at_ms = created_at_ms
+            if into.oldest_event_at_ms is None:
+                into.oldest_event_at_ms = created_at_ms
+        return len(events)
+
+    def give_up(self, consumer_event: Any, into: Translated, *, stage: str, error: str, reason: str) -> None:
+        """Append the dead letter of one event. Raises `TaskFailed` when errors are not tolerated."""
+        event, replay_id = consumer_event.event, consumer_event.replay_id
+        if not self._tolerate_errors:
+            raise TaskFailed(
+                f"reading the event at replay_id={replay_id.hex()} (event_uuid={event.id}, schema_id={event.schema_id}"
+                f"): {reason}; set errors.tolerance=all to send such events to the dead letters, and restart"
+            )
+        headers = self._mapper.headers(event.id, event.schema_id, replay_id)
+        into.records.append(self._letters.unreadable(event.payload, headers, stage=stage, error=error, reason=reason))
+        into.dead_letters += 1

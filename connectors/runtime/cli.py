@@ -1,0 +1,127 @@
+"""`byoc connect`: a standalone worker, as connect-standalone is one."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from connectors.errors import ConnectorError
+from connectors.kafka.admin import cluster_id, ensure_compacted
+from connectors.runtime.connector import WorkerConfig
+from connectors.runtime.properties import parse_connector, parse_properties
+from connectors.runtime.rest import RestServer
+from connectors.runtime.worker import Worker
+from connectors.runtime.worker_config import WorkerSettings, worker_settings
+
+_KAFKA_TIMEOUT_S = 10.0
+
+
+class StartError(Exception):
+    """The worker could not start, or ended; the message is for the person who started it."""
+
+
+@click.command()
+@click.argument(
+    "worker_file", metavar="WORKER.properties", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.argument(
+    "connector_files",
+    metavar="CONNECTOR...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--exit-on-failure", is_flag=True, help="End with exit code 1 as soon as a task has failed.")
+@click.option("--log-level", default="WARNING", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+def connect(worker_file: Path, connector_files: tuple[Path, ...], exit_on_failure: bool, log_level: str) -> None:
+    """Run connectors from files: Pub/Sub API to Kafka, Kafka to the partner.
+
+    Connector files are .properties or JSON, {"name": …, "config": {…}}. The REST API of Kafka Connect answers on port
+    8083; `rest.port` or `listeners` change it. Prints a line that starts with "ready" when all tasks serve.
+
+    \b
+    Example:
+      byoc connect worker.properties salesforce.properties webhook.json
+      curl localhost:8083/connectors/salesforce/status
+    """
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # gRPC's only knob for its own stderr lines; its errors reach us through the calls
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - a default for a library, not a setting of ours
+    try:
+        settings = worker_settings(parse_properties(worker_file.read_text(encoding="utf-8")))
+        connectors = [parse_connector(file.read_text(encoding="utf-8"), file.name) for file in connector_files]
+        _run(serve(settings, connectors, exit_on_failure=exit_on_failure))
+    except (ConnectorError, StartError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def serve(
+    settings: WorkerSettings, connectors: Sequence[tuple[str, Mapping[str, str]]], *, exit_on_failure: bool
+) -> None:
+    """Run a worker until SIGTERM or SIGINT.
+
+    Raises `ConfigError` for wrong keys, `StartError` when the REST address is in use or (with `exit_on_failure`) a
+    task has failed, and `ConnectorError` when Kafka does not answer.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    worker = Worker(settings.shared)
+    for name, config in connectors:
+        worker.add(name, config)
+    cluster = await asyncio.to_thread(_prepare_kafka, settings.shared)
+    rest = RestServer(worker, host=settings.rest_host, port=settings.rest_port, kafka_cluster_id=cluster)
+    try:
+        host, port = await rest.start()
+    except OSError as error:
+        raise StartError(
+            f"binding the REST API to {settings.rest_host}:{settings.rest_port}: {error.strerror}; set rest.port to a"
+            " free port, or 0 for any"
+        ) from error
+    worker.worker_id = f"{host}:{port}"
+    try:
+        await _serve(worker, rest, stop, f"{host}:{port}", exit_on_failure=exit_on_failure)
+    finally:
+        await worker.stop()
+        await rest.stop()
+
+
+def _prepare_kafka(config: WorkerConfig) -> str:
+    """See that Kafka answers and that positions can be kept there; return the cluster's id."""
+    servers, client = config.bootstrap_servers, config.client
+    cluster = cluster_id(bootstrap_servers=servers, client=client, timeout_s=_KAFKA_TIMEOUT_S)
+    ensure_compacted(config.offset_storage_topic, bootstrap_servers=servers, client=client, timeout_s=_KAFKA_TIMEOUT_S)
+    return cluster
+
+
+async def _serve(worker: Worker, rest: RestServer, stop: asyncio.Event, address: str, *, exit_on_failure: bool) -> None:
+    worker.start()
+    stopped = asyncio.create_task(stop.wait())
+    failed = asyncio.create_task(worker.failure())
+    settled = asyncio.create_task(worker.settled())
+    ends = {stopped, failed} if exit_on_failure else {stopped}
+    try:
+        await asyncio.wait({settled, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        if settled.done() and not (exit_on_failure and failed.done()):
+            rest.started = True
+            click.echo(f"ready rest={address}")
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if exit_on_failure and failed.done():
+            raise StartError(failed.result())
+    finally:
+        for task in (stopped, failed, settled):
+            task.cancel()
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop  # noqa: PLC0415 - optional: it has no wheels for every platform
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

@@ -1,0 +1,148 @@
+"""A standalone worker: connectors from files, each task in its own asyncio task, states as Kafka Connect names them.
+
+A failed task does not end the worker or its siblings; its message stays readable as `trace`. Connectors are kept as
+they were given: what a connector is, what it should do and what its tasks do are separate, so that creating, pausing
+and restarting them over REST needs no new concept here.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from connectors.errors import ConfigError
+from connectors.runtime.connector import Connector, ConnectorType, Task, TaskFailed, WorkerConfig
+from connectors.runtime.registry import connector_class
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 25.0
+
+
+class State(StrEnum):
+    """Kafka Connect's states; tools build strict enumerations of exactly these."""
+
+    UNASSIGNED = "UNASSIGNED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    RESTARTING = "RESTARTING"
+
+
+@dataclass(slots=True)
+class TaskHandle:
+    """One task and what it does. `ready` is set when it serves; `ended` when it will do nothing more."""
+
+    id: int
+    task: Task
+    state: State = State.RUNNING
+    trace: str | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    running: "asyncio.Task[None] | None" = None
+
+
+@dataclass(slots=True)
+class ConnectorHandle:
+    """One connector and its tasks. `config` is what the user gave, with `name` added."""
+
+    name: str
+    config: Mapping[str, str]
+    type: ConnectorType
+    connector: Connector
+    state: State = State.RUNNING
+    trace: str | None = None
+    tasks: list[TaskHandle] = field(default_factory=list)
+
+
+class Worker:
+    """Runs connectors. Belongs to one event loop."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.worker_id = config.worker_id  # host:port as bound
+        self._connectors: dict[str, ConnectorHandle] = {}
+        self._task_failed = asyncio.Event()
+
+    def add(self, name: str, config: Mapping[str, str]) -> ConnectorHandle:
+        """Create a connector and its tasks; nothing runs before `start`. Raises `ConfigError`."""
+        if name in self._connectors:
+            raise ConfigError(f"Connector {name} already exists")
+        if not config.get("connector.class"):
+            raise ConfigError(f'connector {name}: Missing required configuration "connector.class"')
+        made = connector_class(config["connector.class"])
+        connector = made(name, config)
+        handle = ConnectorHandle(name=name, config={**config, "name": name}, type=made.type, connector=connector)
+        handle.tasks = [TaskHandle(task_id, task) for task_id, task in enumerate(connector.tasks(self.config))]
+        for key in made.definition.unknown(config):
+            log.warning("configuration key is unknown", extra={"connector": name, "key": key})
+        self._connectors[name] = handle
+        return handle
+
+    def start(self) -> None:
+        """Run all tasks."""
+        for handle in self._connectors.values():
+            for task in handle.tasks:
+                task.running = asyncio.create_task(self._run(handle, task), name=f"{handle.name}-{task.id}")
+
+    async def stop(self) -> None:
+        """Ask all tasks to finish; cancel those that need more than 25 s."""
+        tasks = self._tasks()
+        await asyncio.gather(*(task.task.stop() for task in tasks), return_exceptions=True)
+        running = [task.running for task in tasks if task.running is not None]
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=STOP_TIMEOUT_S)
+        for unfinished in late:
+            log.warning("task did not stop in time", extra={"task": unfinished.get_name()})
+            unfinished.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Wait until every task serves or has ended."""
+        for task in self._tasks():
+            waits = [asyncio.create_task(task.ready.wait()), asyncio.create_task(task.ended.wait())]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+
+    async def failure(self) -> str:
+        """Wait until a task fails; return which and why."""
+        await self._task_failed.wait()
+        return next(
+            f"task {handle.name}-{task.id} failed: {task.trace}"
+            for handle in self._connectors.values()
+            for task in handle.tasks
+            if task.state is State.FAILED
+        )
+
+    @property
+    def connectors(self) -> Mapping[str, ConnectorHandle]:
+        """By name, in the order they were added."""
+        return self._connectors
+
+    def _tasks(self) -> list[TaskHandle]:
+        return [task for handle in self._connectors.values() for task in handle.tasks]
+
+    async def _run(self, connector: ConnectorHandle, task: TaskHandle) -> None:
+        facts = {"connector": connector.name, "task": task.id}
+        try:
+            await task.task.run(task.ready.set)
+            task.state = State.STOPPED if connector.state is State.STOPPED else State.UNASSIGNED
+        except TaskFailed as error:
+            self._fail(task, str(error))
+            log.error("task failed", extra={**facts, "reason": str(error)})  # noqa: TRY400 - the message is complete
+        except Exception as error:  # a defect of ours: the trace is what a report needs
+            self._fail(task, "".join(traceback.format_exception(error)))
+            log.exception("task failed unexpectedly", extra=facts)
+        finally:
+            task.ended.set()
+
+    def _fail(self, task: TaskHandle, trace: str) -> None:
+        task.state, task.trace = State.FAILED, trace
+        self._task_failed.set()

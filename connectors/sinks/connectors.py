@@ -1,0 +1,266 @@
+"""The sink connectors that a worker can run: their keys, and how they are put together."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from standardwebhooks import Webhook
+
+from connectors import clock
+from connectors.auth import ClientCredentials, Credentials, JwtBearer, TokenSource
+from connectors.errors import ConfigError
+from connectors.runtime.config import (
+    CONNECTOR_KEYS,
+    ERROR_KEYS,
+    ConfigDef,
+    Importance,
+    Key,
+    Kind,
+    Values,
+    at_least,
+    http_url,
+    invalid,
+    non_empty,
+    one_of,
+)
+from connectors.runtime.connector import ConnectorType, Task, WorkerConfig
+from connectors.sinks.dispatcher import Limits
+from connectors.sinks.http import HttpClient, RetryPolicy
+from connectors.sinks.interaction import InteractionCaller, Service
+from connectors.sinks.metrics import SinkMetrics
+from connectors.sinks.task import SinkSettings, SinkTask
+from connectors.sinks.webhook import WebhookPoster
+from schemas.topics import Topics
+
+_MAX_LANES = 1024  # conversations in progress, those that wait for their next attempt included: one small task each
+
+
+def _positive(value: Any) -> str | None:
+    return None if value > 0 else "must be greater than 0"
+
+
+def _webhook_secret(value: Any) -> str | None:
+    """The form of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64."""
+    text = value.reveal()
+    if not text.startswith("whsec_"):
+        return "must start with whsec_"
+    try:
+        size = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+    except binascii.Error:
+        return "must be base64 after whsec_"
+    return None if 24 <= size <= 64 else "must hold 24 to 64 bytes, base64-encoded after whsec_"
+
+
+def _header_value(value: Any) -> str | None:
+    return None if str(value).isascii() and str(value).isprintable() and value else "must be printable ASCII, not empty"
+
+
+def _sink_keys(*, timeout_key: str, max_inflight: int, hold_max_s: float) -> ConfigDef:
+    return ConfigDef(
+        Key("topics", Kind.LIST, doc="Topics to read; the project's own when absent.", default=None, check=non_empty),
+        Key(timeout_key, Kind.DOUBLE, doc="Longest time of one request, seconds.", default=10.0, check=_positive),
+        Key("retry.max", Kind.INT, doc="Attempts after the first.", default=30, check=at_least(0)),
+        Key("retry.backoff.s", Kind.DOUBLE, doc="First wait; it doubles.", default=0.2, check=_positive),
+        Key("retry.backoff.max.s", Kind.DOUBLE, doc="Longest wait.", default=10.0, check=_positive),
+        Key(
+            "hold.max.s",
+            Kind.DOUBLE,
+            doc="How long a record may hold up its conversation, from its first attempt on.",
+            default=hold_max_s,
+            check=_positive,
+        ),
+        Key("max.inflight", Kind.INT, doc="Requests at the same time.", default=max_inflight, check=at_least(1)),
+        Key(
+            "max.buffered",
+            Kind.INT,
+            doc="Records read and not done; more are not read.",
+            default=10_000,
+            check=at_least(1),
+        ),
+        Key(
+            "max.buffered.bytes",
+            Kind.LONG,
+            doc="Their keys and values together.",
+            default=64 * 1024 * 1024,
+            check=at_least(1),
+        ),
+    )
+
+
+class WebhookSink:
+    """Posts deliveries to the partner's channel; see `connectors.sinks.webhook` for the protocol."""
+
+    type: ClassVar[ConnectorType] = ConnectorType.SINK
+    definition: ClassVar[ConfigDef] = (
+        CONNECTOR_KEYS
+        + ConfigDef(
+            Key("webhook.url", doc="Where deliveries are posted.", importance=Importance.HIGH, check=http_url),
+            Key(
+                "webhook.secret",
+                Kind.PASSWORD,
+                doc="Signing secret of Standard Webhooks, whsec_…; the receiver has the same.",
+                importance=Importance.HIGH,
+                check=_webhook_secret,
+            ),
+            Key("receipts.topic", doc="Topic for receipts; <topic.prefix>.receipts when absent.", default=None),
+        )
+        + _sink_keys(timeout_key="webhook.timeout.s", max_inflight=64, hold_max_s=120.0)
+        + ERROR_KEYS
+    )
+
+    def __init__(self, name: str, config: Mapping[str, str]) -> None:
+        self.name = name
+        self.config = config
+        self._values = self.definition.parse(config, f"connector {name}")
+
+    def tasks(self, worker: WorkerConfig) -> list[Task]:
+        """`tasks.max` members of one consumer group; those beyond the number of partitions stay idle."""
+        values = self._values
+        topics = Topics(prefix=worker.topic_prefix)
+        receipts = values.optional_string("receipts.topic") or topics.receipts
+        settings = _settings(self, values, topics, default_topic=topics.deliveries, output=receipts)
+        secret = Webhook(values.password("webhook.secret").reveal())
+
+        def task(task_id: int) -> Task:
+            metrics = SinkMetrics(self.name, task_id)
+            make_sink = partial(
+                WebhookPoster,
+                url=values.string("webhook.url"),
+                secret=secret,
+                receipts_topic=receipts,
+                make_client=_client_maker(values, metrics, "webhook.timeout.s"),
+                now_ms=clock.now_ms,
+            )
+            return SinkTask(settings, task_id, worker, metrics, make_sink)
+
+        return [task(task_id) for task_id in range(values.integer("tasks.max"))]
+
+
+class InteractionSink:
+    """Makes calls to the Interaction Service API; see `connectors.sinks.interaction`."""
+
+    type: ClassVar[ConnectorType] = ConnectorType.SINK
+    definition: ClassVar[ConfigDef] = (
+        CONNECTOR_KEYS
+        + ConfigDef(
+            Key(
+                "salesforce.api.url",
+                doc="Base of the Interaction Service API, https://<MyDomain>.my.salesforce-scrt.com/api/v1.",
+                importance=Importance.HIGH,
+                check=http_url,
+            ),
+            Key(
+                "salesforce.authorization.context",
+                doc="Developer name of the ConversationChannelDefinition.",
+                importance=Importance.HIGH,
+                check=_header_value,
+            ),
+            Key("salesforce.login.url", doc="My Domain URL of the org.", importance=Importance.HIGH, check=http_url),
+            Key(
+                "salesforce.auth.flow",
+                doc="client_credentials or jwt_bearer.",
+                default="client_credentials",
+                check=one_of("client_credentials", "jwt_bearer"),
+            ),
+            Key("salesforce.client.id", doc="Consumer key of the connected app.", check=non_empty),
+            Key("salesforce.client.secret", Kind.PASSWORD, doc="For client_credentials.", default=None),
+            Key("salesforce.username", doc="For jwt_bearer.", default=None),
+            Key("salesforce.private.key.file", doc="For jwt_bearer: an RSA key in PEM form.", default=None),
+            Key("results.topic", doc="Topic for results; <topic.prefix>.salesforce.results when absent.", default=None),
+        )
+        + _sink_keys(timeout_key="salesforce.timeout.s", max_inflight=32, hold_max_s=60.0)
+        + ERROR_KEYS
+    )
+
+    def __init__(self, name: str, config: Mapping[str, str]) -> None:
+        self.name = name
+        self.config = config
+        self._values = self.definition.parse(config, f"connector {name}")
+        self._credentials = _credentials(name, self._values)
+
+    def tasks(self, worker: WorkerConfig) -> list[Task]:
+        """`tasks.max` members of one consumer group; those beyond the number of partitions stay idle."""
+        values = self._values
+        topics = Topics(prefix=worker.topic_prefix)
+        results = values.optional_string("results.topic") or topics.salesforce_results
+        settings = _settings(self, values, topics, default_topic=topics.salesforce_calls, output=results)
+        service = Service(
+            api_url=values.string("salesforce.api.url"),
+            authorization_context=values.string("salesforce.authorization.context"),
+        )
+
+        def task(task_id: int) -> Task:
+            metrics = SinkMetrics(self.name, task_id)
+            make_sink = partial(
+                InteractionCaller,
+                service=service,
+                results_topic=results,
+                make_client=_client_maker(values, metrics, "salesforce.timeout.s"),
+                make_tokens=partial(TokenSource, self._credentials),
+                now_ms=clock.now_ms,
+            )
+            return SinkTask(settings, task_id, worker, metrics, make_sink)
+
+        return [task(task_id) for task_id in range(values.integer("tasks.max"))]
+
+
+def _settings(
+    connector: WebhookSink | InteractionSink, values: Values, topics: Topics, *, default_topic: str, output: str
+) -> SinkSettings:
+    tolerated = values.string("errors.tolerance") == "all"
+    dead_letters = values.optional_string("errors.deadletterqueue.topic.name") or topics.dead_letters
+    named = "topics" in connector.config
+    return SinkSettings(
+        connector=connector.name,
+        group_id=f"connect-{connector.name}",  # as Kafka Connect names a sink's group, so its tools find it
+        class_name=f"connectors.sinks.{type(connector).__name__}",
+        topics=values.strings("topics") if named else (default_topic,),
+        outputs=(output,),
+        limits=Limits(
+            max_buffered=values.integer("max.buffered"),
+            max_buffered_bytes=values.integer("max.buffered.bytes"),
+            max_lanes=_MAX_LANES,
+        ),
+        dead_letters=dead_letters if tolerated else None,
+    )
+
+
+def _client_maker(values: Values, metrics: SinkMetrics, timeout_key: str) -> "partial[HttpClient]":
+    policy = RetryPolicy(
+        retry_max=values.integer("retry.max"),
+        backoff_s=values.number("retry.backoff.s"),
+        backoff_max_s=values.number("retry.backoff.max.s"),
+        timeout_s=values.number(timeout_key),
+        hold_max_s=values.number("hold.max.s"),
+    )
+    return partial(HttpClient, policy=policy, max_inflight=values.integer("max.inflight"), observe=metrics.attempted)
+
+
+def _credentials(name: str, values: Values) -> Credentials:
+    login_url, client_id = values.string("salesforce.login.url"), values.string("salesforce.client.id")
+    if values.string("salesforce.auth.flow") == "client_credentials":
+        needed: tuple[str, ...] = ("salesforce.client.secret",)
+    else:
+        needed = ("salesforce.username", "salesforce.private.key.file")
+    problems = [f'Missing configuration "{key}".' for key in needed if not _present(values, key)]
+    if problems:
+        raise invalid(f"connector {name}", problems)
+    if values.string("salesforce.auth.flow") == "client_credentials":
+        secret = values.password("salesforce.client.secret")
+        return ClientCredentials(login_url=login_url, client_id=client_id, client_secret=secret)
+    return JwtBearer(
+        login_url=login_url,
+        client_id=client_id,
+        username=values.string("salesforce.username"),
+        private_key_file=Path(values.string("salesforce.private.key.file")),
+    )
+
+
+def _present(values: Values, key: str) -> bool:
+    try:
+        return bool(values.password(key).reveal())
+    except ConfigError:
+        return False

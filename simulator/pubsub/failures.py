@@ -1,0 +1,87 @@
+"""Failures of a Pub/Sub RPC as a client sees them: gRPC status, `error-code` trailer, status text. Pure."""
+
+from enum import StrEnum
+
+PREFIX = "sfdc.platform.eventbus.grpc."
+
+
+class Status(StrEnum):
+    """The gRPC statuses that are used here, by name."""
+
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    NOT_FOUND = "NOT_FOUND"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+
+
+class RpcError(Exception):
+    """Ends an RPC. Without `error_code` there are no trailers, as when the network or a proxy cuts the stream."""
+
+    def __init__(self, status: Status, error_code: str | None, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.error_code = error_code
+        self.text = text
+
+
+def headers_invalid(text: str) -> RpcError:
+    return RpcError(Status.UNAUTHENTICATED, "service.auth.headers.invalid", text)
+
+
+def token_refused() -> RpcError:
+    text = "The access token is not valid; it may have expired or been revoked."
+    return RpcError(Status.UNAUTHENTICATED, "service.auth.error", text)
+
+
+def topic_empty() -> RpcError:
+    return RpcError(Status.INVALID_ARGUMENT, "topic.validation.empty", "The topic name must not be empty.")
+
+
+def topic_not_found(topic: str) -> RpcError:
+    return RpcError(Status.NOT_FOUND, "topic.not.found", f"There is no topic {topic!r} in this org.")
+
+
+def schema_id_refused(schema_id: str) -> RpcError:
+    # The words about a blank id are the ones that clients have logged.
+    text = f"There is no schema {schema_id!r}." if schema_id else "The schema ID can't be blank"
+    return RpcError(Status.INVALID_ARGUMENT, "schema.validation.failed", text)
+
+
+def num_requested_refused(num_requested: int) -> RpcError:
+    text = f"num_requested is {num_requested}; it must be greater than zero."
+    return RpcError(Status.INVALID_ARGUMENT, "subscription.fetch.requested.events.invalid", text)
+
+
+def topic_mismatch(topic: str, first: str) -> RpcError:
+    text = f"A request names topic {topic!r}, the first one named {first!r}."
+    return RpcError(Status.INVALID_ARGUMENT, "subscription.fetch.topic.mismatch", text)
+
+
+def preset_unknown(preset: int) -> RpcError:
+    text = f"There is no replay preset {preset}."
+    return RpcError(Status.INVALID_ARGUMENT, "subscription.fetch.request.invalid", text)
+
+
+def replay_id_missing() -> RpcError:
+    text = "The replay preset CUSTOM needs a replay id."
+    return RpcError(Status.INVALID_ARGUMENT, "subscription.fetch.replayid.validation.failed", text)
+
+
+def replay_id_corrupted() -> RpcError:
+    # Clients match these words when a proxy has eaten the trailers, so they are the ones of the service.
+    text = "The Replay ID validation failed. Ensure that the Replay ID is valid."
+    return RpcError(Status.INVALID_ARGUMENT, "subscription.fetch.replayid.corrupted", text)
+
+
+def event_count_refused() -> RpcError:
+    text = "A publish request must carry at least one event."
+    return RpcError(Status.INVALID_ARGUMENT, "publish.event.count.invalid", text)
+
+
+def request_too_large(size: int) -> RpcError:
+    text = f"upstream connect error: the request of {size} bytes is larger than 4 MB"
+    return RpcError(Status.UNAVAILABLE, None, text)
+
+
+def closed_without_credit(seconds: float) -> RpcError:
+    return RpcError(Status.UNAVAILABLE, None, f"no credit for {seconds:g} s; closing the stream")

@@ -1,0 +1,99 @@
+"""One Subscribe call: where it reads, how much it may send, and the bytes of its next response. No I/O, no clock."""
+
+import random
+from typing import Protocol
+
+from simulator import frames
+from simulator.event_log import EventLog, Preset, UnknownTopicError
+from simulator.pubsub import failures
+from simulator.pubsub.credit import Credit
+from simulator.replay_ids import ReplayIdError
+
+_FEW = 25
+
+
+class FetchRequest(Protocol):
+    """The fields of the wire message that matter here."""
+
+    @property
+    def topic_name(self) -> str: ...
+    @property
+    def replay_preset(self) -> int: ...
+    @property
+    def replay_id(self) -> bytes: ...
+    @property
+    def num_requested(self) -> int: ...
+
+
+class Subscription:
+    """Takes FetchRequests, gives FetchResponses. The first request fixes topic and start; later ones add credit."""
+
+    def __init__(self, log: EventLog, *, rpc_id: str, rng: random.Random, split_share: float) -> None:
+        self._log = log
+        self._rpc_id = rpc_id
+        self._rng = rng
+        self._split_share = split_share
+        self._credit = Credit()
+        self._cursor = 0
+        self.topic: str | None = None
+
+    @property
+    def pending(self) -> int:
+        return self._credit.pending
+
+    @property
+    def is_starved(self) -> bool:
+        """Many events wait, and the credit is for few: a moment later it may be for more.
+
+        Answering each small request at once makes the next one small too, for ever: measured 1.4 events per response
+        and 7,000 events/s after some split batches, at 100 outstanding.
+        """
+        pending = self._credit.pending
+        if self.topic is None or not 0 < pending < _FEW:
+            return False
+        return self._log.available(self.topic, self._cursor) > pending
+
+    def take_request(self, request: FetchRequest, now_ms: int) -> None:
+        """Raises `RpcError` for a request that ends the stream."""
+        if self.topic is None:
+            self._credit.request(request.num_requested)
+            self._cursor = self._start(request, now_ms)
+            self.topic = request.topic_name
+            return
+        if request.topic_name and request.topic_name != self.topic:
+            raise failures.topic_mismatch(request.topic_name, self.topic)
+        self._credit.request(request.num_requested)
+
+    def next_response(self) -> bytes | None:
+        """The events that may be sent now, or None when there is no credit or no event."""
+        if self.topic is None or not self._credit.pending:
+            return None
+        ready = min(self._credit.pending, self._log.available(self.topic, self._cursor))
+        if ready > 1 and self._rng.random() < self._split_share:
+            ready = self._rng.randint(1, ready)
+        batch = self._log.read(self.topic, self._cursor, ready) if ready else None
+        if batch is None:
+            return None
+        self._cursor = batch.cursor
+        pending = self._credit.spend(len(batch.frames))
+        return frames.fetch_response(batch.frames, batch.last_replay_id, self._rpc_id, pending)
+
+    def keepalive(self, now_ms: int) -> bytes:
+        """An empty response with the position that is safe to resume from. Only while there is no event to send."""
+        return frames.fetch_response([], self._log.keepalive_id(now_ms), self._rpc_id, self._credit.pending)
+
+    def _start(self, request: FetchRequest, now_ms: int) -> int:
+        if not request.topic_name:
+            raise failures.topic_empty()
+        try:
+            preset = Preset(request.replay_preset)
+        except ValueError as error:
+            raise failures.preset_unknown(request.replay_preset) from error
+        if preset is Preset.CUSTOM and not request.replay_id:
+            raise failures.replay_id_missing()
+        try:
+            return self._log.start(request.topic_name, preset, request.replay_id, now_ms)
+        except UnknownTopicError as error:
+            raise failures.topic_not_found(request.topic_name) from error
+        except ReplayIdError as error:
+            raise failures.replay_id_corrupted() from error

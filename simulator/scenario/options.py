@@ -1,0 +1,86 @@
+"""What a scenario plays: how much, how fast, and in which mixture."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """The middle of a conversation is a mixture of these."""
+
+    MESSAGE = "message"
+    TYPING = "typing"
+    RECEIPT = "receipt"
+    NOTE = "note"
+    FLAG = "flag"
+    INTERNAL = "internal"
+    UNKNOWN = "unknown"
+    ECHO = "echo"
+    QUEUE_POSITION = "queue_position"
+    PROGRESS = "progress"
+    SUPERVISOR = "supervisor"
+    ROUTING = "routing"
+
+
+# Messages lead, typing indicators come next: they are sent for every message that is typed slowly enough.
+DEFAULT_SHARES: dict[str, float] = {
+    Kind.MESSAGE: 55,
+    Kind.TYPING: 15,
+    Kind.RECEIPT: 10,
+    Kind.NOTE: 3,
+    Kind.FLAG: 1,
+    Kind.INTERNAL: 2,
+    Kind.UNKNOWN: 2,
+    Kind.ECHO: 3,
+    Kind.QUEUE_POSITION: 2,
+    Kind.PROGRESS: 1,
+    Kind.SUPERVISOR: 1,
+    Kind.ROUTING: 5,
+}
+
+
+class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of one play; raises `ValueError` for those that no play can follow.
+
+    `events`: about how many events; conversations are played to their end, and results of routing come on top.
+    `rate`: events per second, 0 for as fast as possible. `conversations`: how many are open at the same time.
+    `steps`: the average number of events in the middle of a conversation.
+    `shares`: weights by `Kind` that replace the defaults. `plain_text_share`: messages that are plain text.
+    `duplicate_share`: events that come a second time under another replay id.
+    `ignore_share`, `cancel_share`, `result_first_share`: what is planned for routing requests; the rest is left to
+    the partner.
+    """
+
+    events: int = 1000
+    rate: float = 100.0
+    seed: int | None = None
+    conversations: int = 40
+    steps: int = 20
+    topic: str | None = None
+    shares: dict[str, float] = {}
+    plain_text_share: float = 0.85
+    duplicate_share: float = 0.01
+    ignore_share: float = 0.1
+    cancel_share: float = 0.15
+    result_first_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("events", "conversations", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; use at least 1")
+        if self.rate < 0:
+            raise ValueError(f"rate is {self.rate:g}; use events per second, or 0 for as fast as possible")
+        unknown = sorted(set(self.shares) - set(DEFAULT_SHARES))
+        if unknown:
+            raise ValueError(f"shares name {', '.join(unknown)}; known are {', '.join(DEFAULT_SHARES)}")
+        if any(weight < 0 for weight in self.shares.values()) or not any(self.weights().values()):
+            raise ValueError("shares must not be below zero, nor zero altogether")
+        for name in ("plain_text_share", "duplicate_share", "ignore_share", "cancel_share", "result_first_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; use a number from 0 to 1")
+        if self.ignore_share + self.cancel_share + self.result_first_share > 1:
+            raise ValueError("ignore_share, cancel_share and result_first_share are more than 1 together")
+
+    def weights(self) -> dict[str, float]:
+        """The weight of every kind."""
+        return DEFAULT_SHARES | self.shares

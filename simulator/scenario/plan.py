@@ -1,0 +1,216 @@
+"""The script of one conversation: its people and its steps. Pure; a seed and a number always give the same script.
+
+Everything random is drawn here, ids included. What is left for the play is the time and the sequence number.
+"""
+
+import random
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from simulator.routing_desk import Planned
+from simulator.scenario.contents import OTHER_FORMATS, PLAIN_TEXT
+from simulator.scenario.options import Kind, ScenarioOptions
+from simulator.scenario.texts import some_text, some_whisper
+from simulator.seeded import new_uuid, seeded
+
+CHANNEL_ADDRESS_ID = "c0ffee00-0000-4000-8000-0000000000c1"
+_LONGEST_REPEAT_GAP = 3  # steps between an event and its duplicate
+_TARGETS = ("rep", "queue", "flow", "external", "skills")
+_BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class StepKind(StrEnum):
+    """What happens in a step; the kinds of the mixture and the frame around them."""
+
+    SESSION_STARTED = "session_started"
+    REP_JOINED = "rep_joined"
+    MESSAGE = "message"
+    TYPING_STARTED = "typing_started"
+    TYPING_STOPPED = "typing_stopped"
+    DELIVERED = "delivered"
+    READ = "read"
+    NOTE = "note"
+    FLAG_RAISED = "flag_raised"
+    FLAG_LOWERED = "flag_lowered"
+    INTERNAL = "internal"
+    UNKNOWN = "unknown"
+    ECHO = "echo"
+    QUEUE_POSITION = "queue_position"
+    PROGRESS = "progress"
+    SUPERVISOR_JOINED = "supervisor_joined"
+    SUPERVISOR_LEFT = "supervisor_left"
+    ROUTING_REQUESTED = "routing_requested"
+    ROUTING_SETTLED = "routing_settled"  # publishes who joined and left, once the request has ended
+    REP_LEFT = "rep_left"
+    SESSION_ENDED = "session_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingPlan:
+    """Who is asked for and what is to become of the request."""
+
+    request_id: str | None  # None: the event carries no channelData
+    routing_type: str
+    target_kind: str
+    target_id: str | None
+    router_subject: str
+    planned: Planned
+    names_work_item: bool
+    cancel_after: float  # share of the routing time-out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step. `repeat_after` says after how many more steps its event comes a second time."""
+
+    kind: StepKind
+    entry_id: str
+    event_uuid: str
+    text: str = ""
+    variant: str = ""
+    number: int = 0
+    repeat_after: int | None = None
+    routing: RoutingPlan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """One conversation from the start of its session to the end."""
+
+    number: int
+    conversation_id: str
+    end_user_subject: str
+    session_id: str
+    rep_user_id: str
+    rep_name: str
+    supervisor_user_id: str
+    inbound_entry_id: str
+    steps: tuple[Step, ...]
+
+    @property
+    def events(self) -> int:
+        """How many events the steps publish, repeats included; what routing brings comes on top."""
+        return sum((step.kind is not StepKind.ROUTING_SETTLED) + (step.repeat_after is not None) for step in self.steps)
+
+
+def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
+    """The script of the conversation with this number."""
+    rng = seeded(seed, f"conversation {number}")
+    conversation_id = new_uuid(rng)
+    steps = [_step(rng, StepKind.SESSION_STARTED), _step(rng, StepKind.REP_JOINED)]
+    for kind in _middle(rng, options):
+        steps.extend(_steps_of(rng, kind, options))
+    steps += [_step(rng, StepKind.REP_LEFT), _step(rng, StepKind.SESSION_ENDED)]
+    return Script(
+        number=number,
+        conversation_id=conversation_id,
+        end_user_subject=f"cust-{rng.randrange(10**9):09d}",
+        session_id=_record_id(rng, "0Mw"),
+        rep_user_id=_record_id(rng, "005"),
+        rep_name=rng.choice(("Ana R.", "Ben K.", "Chloé D.", "Dario M.", "Emi S.")),
+        supervisor_user_id=_record_id(rng, "005"),
+        inbound_entry_id=new_uuid(rng),
+        steps=tuple(_with_repeats(rng, steps, options.duplicate_share)),
+    )
+
+
+def _middle(rng: random.Random, options: ScenarioOptions) -> list[Kind]:
+    weights = options.weights()
+    count = rng.randint(max(1, options.steps // 2), options.steps * 3 // 2)
+    return rng.choices([Kind(name) for name in weights], weights=list(weights.values()), k=count)
+
+
+def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions) -> list[Step]:
+    match kind:
+        case Kind.MESSAGE:
+            plain = rng.random() < options.plain_text_share
+            variant = PLAIN_TEXT if plain else rng.choice(OTHER_FORMATS)
+            steps = [_step(rng, StepKind.MESSAGE, text=some_text(rng), variant=variant)]
+        case Kind.ROUTING:
+            steps = [
+                _step(rng, StepKind.ROUTING_REQUESTED, routing=_routing(rng, options)),
+                _step(rng, StepKind.MESSAGE, text=some_text(rng), variant=PLAIN_TEXT),
+                _step(rng, StepKind.ROUTING_SETTLED, variant=_record_id(rng, "005")),
+            ]
+        case Kind.FLAG:
+            steps = [_step(rng, StepKind.FLAG_RAISED, text=some_whisper(rng)), _step(rng, StepKind.FLAG_LOWERED)]
+        case Kind.NOTE | Kind.INTERNAL:
+            steps = [_step(rng, StepKind(kind.value), text=some_whisper(rng))]
+        case Kind.TYPING:
+            steps = [_step(rng, StepKind.TYPING_STARTED), _step(rng, StepKind.TYPING_STOPPED)][: rng.randint(1, 2)]
+        case Kind.RECEIPT:
+            # Read before delivered is normal.
+            steps = [_step(rng, rng.choice((StepKind.DELIVERED, StepKind.READ)))]
+        case Kind.SUPERVISOR:
+            steps = [_step(rng, StepKind.SUPERVISOR_JOINED), _step(rng, StepKind.SUPERVISOR_LEFT)]
+        case Kind.QUEUE_POSITION:
+            steps = [_step(rng, StepKind.QUEUE_POSITION, number=rng.randint(1, 20))]
+        case Kind.UNKNOWN | Kind.ECHO | Kind.PROGRESS:
+            steps = [_step(rng, StepKind(kind.value), text=some_text(rng))]
+    return steps
+
+
+def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
+    draw = rng.random()
+    planned = Planned.ANSWER
+    for candidate, share in (
+        (Planned.IGNORE, options.ignore_share),
+        (Planned.CANCEL, options.cancel_share),
+        (Planned.RESULT_FIRST, options.result_first_share),
+    ):
+        if draw < share:
+            planned = candidate
+            break
+        draw -= share
+    routing_type = rng.choice(("Transfer", "Transfer", "Conference"))
+    # A conference with a contact outside is not supported by Salesforce.
+    targets = [kind for kind in _TARGETS if not (kind == "external" and routing_type == "Conference")]
+    target_kind = rng.choice(targets)
+    prefixes = {"rep": "005", "queue": "00G", "flow": "300"}
+    target_id = _record_id(rng, prefixes[target_kind]) if target_kind in prefixes else None
+    # Without channelData a request has no id of its own; such a one is left to the partner.
+    bare = planned is Planned.ANSWER and rng.random() < 0.1
+    return RoutingPlan(
+        request_id=None if bare else new_uuid(rng),
+        routing_type=routing_type,
+        target_kind=target_kind,
+        target_id=f"ext-agent-{rng.randint(1, 99)}" if target_kind == "external" else target_id,
+        router_subject=new_uuid(rng),
+        planned=planned,
+        names_work_item=rng.random() < 0.5,
+        cancel_after=rng.uniform(0.1, 0.5),
+    )
+
+
+def _step(
+    rng: random.Random,
+    kind: StepKind,
+    *,
+    text: str = "",
+    variant: str = "",
+    number: int = 0,
+    routing: RoutingPlan | None = None,
+) -> Step:
+    return Step(
+        kind=kind,
+        entry_id=new_uuid(rng),
+        event_uuid=new_uuid(rng),
+        text=text,
+        variant=variant,
+        number=number,
+        routing=routing,
+    )
+
+
+def _with_repeats(rng: random.Random, steps: list[Step], share: float) -> list[Step]:
+    return [
+        replace(step, repeat_after=rng.randint(0, _LONGEST_REPEAT_GAP))
+        if step.kind is not StepKind.ROUTING_SETTLED and rng.random() < share
+        else step
+        for step in steps
+    ]
+
+
+def _record_id(rng: random.Random, prefix: str) -> str:
+    """A 15-character Salesforce record id."""
+    return prefix + "Hs00000" + "".join(rng.choices(_BASE62, k=5))

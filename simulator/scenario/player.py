@@ -1,0 +1,209 @@
+"""Plays a scenario against an org: several conversations at a time, in small slices that keep the rate."""
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+
+from simulator import entries
+from simulator.org import Org
+from simulator.routing_desk import Conclusion, Planned, Request
+from simulator.scenario.options import ScenarioOptions
+from simulator.scenario.pacing import SLICE_S, Pacer
+from simulator.scenario.plan import RoutingPlan, Script, Step, StepKind, write_script
+from simulator.scenario.render import Moment, Rendered, render, render_participant
+from simulator.seeded import seeded
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A rendered event, ready to publish."""
+
+    rendered: Rendered
+    payload: str
+    event_uuid: str
+    created_at_ms: int
+
+
+@dataclass(slots=True)
+class _Repeat:
+    """A published event that comes again after `wait` more steps."""
+
+    wait: int
+    event: _Event
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """One conversation in play."""
+
+    script: Script
+    rep_user_id: str
+    started_at_ms: int
+    at: int = 0
+    request_id: str | None = None  # the routing request that the play waits for, if any
+    routing: RoutingPlan | None = None
+    repeats: list[_Repeat] = field(default_factory=list)
+
+    @property
+    def step(self) -> Step | None:
+        return self.script.steps[self.at] if self.at < len(self.script.steps) else None
+
+
+class Player:
+    """One play. `run` returns when all conversations have ended and every routing request is concluded."""
+
+    def __init__(self, org: Org, options: ScenarioOptions, *, play_number: int) -> None:
+        """`play_number` keeps the ids of several plays of one process apart. Raises `UnknownTopicError`."""
+        self._org = org
+        self._options = options
+        self._topic = options.topic or org.settings.topics[0]
+        org.schema(self._topic)
+        seed = org.settings.seed if options.seed is None else options.seed
+        self._seed = seed * 1_000_003 + play_number
+        self._rng = seeded(self._seed, "order of the play")
+        self._active: list[_Conversation] = []
+        self._waiting: dict[str, _Conversation] = {}  # by the request that must be concluded first
+        self._cancels: list[tuple[int, str]] = []  # a heap of (epoch ms, request id)
+        self._scripts = 0
+        self._scripted_events = 0
+        self.published = 0
+
+    @property
+    def planned(self) -> int:
+        """About how many events it will be; results of routing come on top."""
+        return self._options.events
+
+    async def run(self) -> None:
+        clock = self._org.clock
+        pacer = Pacer(self._options.rate, clock.monotonic_s())
+        self._org.concluded.append(self._on_concluded)
+        try:
+            while True:
+                self._withdraw_due(clock.now_ms())
+                published = self._play(pacer.due(clock.monotonic_s()))
+                pacer.count(published)
+                if not self._open_more() and not self._waiting and not self._cancels:
+                    return
+                # Only waiting for the end of routing requests: there is nothing to be fast for.
+                await asyncio.sleep(pacer.pause_s if self._active else SLICE_S)
+        finally:
+            self._org.concluded.remove(self._on_concluded)
+
+    def _play(self, count: int) -> int:
+        before = self.published
+        while self.published - before < count and self._open_more():
+            index = self._rng.randrange(len(self._active))
+            if not self._play_step(self._active[index]):
+                self._active[index] = self._active[-1]
+                self._active.pop()
+        return self.published - before
+
+    def _open_more(self) -> bool:
+        """Keep the wanted number of conversations open; False when there is none left to play."""
+        while len(self._active) < self._options.conversations and self._scripted_events < self._options.events:
+            self._scripts += 1
+            script = write_script(self._options, seed=self._seed, number=self._scripts)
+            self._scripted_events += script.events
+            self._active.append(_Conversation(script, script.rep_user_id, self._org.clock.now_ms()))
+        return bool(self._active)
+
+    def _play_step(self, conversation: _Conversation) -> bool:
+        """Play one step or one due repeat; False when the conversation has ended or waits."""
+        step = conversation.step
+        if self._publish_repeat(conversation, at_once=step is None):
+            return True
+        if step is None:
+            return False
+        if step.kind is StepKind.ROUTING_SETTLED:
+            return self._settle(conversation, step)
+        conversation.at += 1
+        moment = self._moment(conversation)
+        rendered = render(conversation.script, step, moment)
+        event = _Event(rendered, entries.as_json(rendered.payload), step.event_uuid, moment.at_ms)
+        if step.routing is not None:
+            self._request_routing(conversation, step.routing, event)
+        else:
+            self._publish(event)
+        if step.repeat_after is not None:
+            conversation.repeats.append(_Repeat(step.repeat_after, event))
+        return True
+
+    def _publish_repeat(self, conversation: _Conversation, *, at_once: bool) -> bool:
+        for repeat in conversation.repeats:
+            if repeat.wait <= 0 or at_once:
+                conversation.repeats.remove(repeat)
+                self._publish(repeat.event)
+                return True
+            repeat.wait -= 1
+        return False
+
+    def _request_routing(self, conversation: _Conversation, plan: RoutingPlan, event: _Event) -> None:
+        conversation.request_id = plan.request_id or event.event_uuid
+        conversation.routing = plan
+        if plan.planned is Planned.RESULT_FIRST:
+            self._org.withdraw_unseen(
+                self._topic, event.rendered.facts, event_uuid=event.event_uuid, created_at_ms=event.created_at_ms
+            )
+        self._publish(event, plan.planned)
+        if plan.planned is Planned.CANCEL:
+            due_ms = event.created_at_ms + int(plan.cancel_after * self._org.settings.routing_timeout_ms)
+            heapq.heappush(self._cancels, (due_ms, conversation.request_id))
+
+    def _settle(self, conversation: _Conversation, step: Step) -> bool:
+        """Publish who joined and left once the request has ended; until then the conversation waits."""
+        request = self._org.desk.get(conversation.request_id or "")
+        plan = conversation.routing
+        if request is None or plan is None:
+            raise RuntimeError(f"playing conversation {conversation.script.number}: settled without a request")
+        if not _has_ended(request):
+            self._waiting[request.request_id] = conversation
+            return False
+        conversation.at += 1
+        if request.concluded is Conclusion.ROUTED:
+            self._hand_over(conversation, plan, step)
+        return True
+
+    def _hand_over(self, conversation: _Conversation, plan: RoutingPlan, step: Step) -> None:
+        """The target joins; after a transfer the rep who asked leaves. Contacts outside never join."""
+        changes = [] if plan.target_kind == "external" else [("add", step.variant, "New rep", step.entry_id)]
+        if plan.routing_type == "Transfer" and plan.target_kind != "external":
+            changes.append(("remove", conversation.rep_user_id, conversation.script.rep_name, self._org.new_id()))
+            conversation.rep_user_id = step.variant
+        for operation, user_id, name, entry_id in changes:
+            moment = self._moment(conversation)
+            rendered = render_participant(
+                conversation.script, moment, entry_id=entry_id, operation=operation, user_id=user_id, name=name
+            )
+            self._publish(_Event(rendered, entries.as_json(rendered.payload), self._org.new_id(), moment.at_ms))
+
+    def _withdraw_due(self, now_ms: int) -> None:
+        while self._cancels and self._cancels[0][0] <= now_ms:
+            _, request_id = heapq.heappop(self._cancels)
+            self._org.cancel_routing(request_id)
+
+    def _on_concluded(self, request: Request) -> None:
+        if _has_ended(request) and request.request_id in self._waiting:
+            self._active.append(self._waiting.pop(request.request_id))
+
+    def _moment(self, conversation: _Conversation) -> Moment:
+        seq = self._org.ledger.next_seq(conversation.script.conversation_id)
+        return Moment(seq, self._org.clock.now_ms(), conversation.rep_user_id, conversation.started_at_ms)
+
+    def _publish(self, event: _Event, planned: Planned = Planned.ANSWER) -> None:
+        self._org.publish(
+            self._topic,
+            event.rendered.event_type,
+            event.payload,
+            event_uuid=event.event_uuid,
+            created_at_ms=event.created_at_ms,
+            planned=planned,
+            facts=event.rendered.facts,
+        )
+        self.published += 1
+
+
+def _has_ended(request: Request) -> bool:
+    """A request that the rep means to withdraw goes on after the partner took it, until it is withdrawn."""
+    if request.planned is Planned.CANCEL and request.concluded is Conclusion.ROUTED:
+        return False
+    return request.concluded is not None

@@ -1,0 +1,69 @@
+"""One running simulator: an org, its two servers and the loop that ends routing requests in time."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from simulator.clock import Clock, SystemClock
+from simulator.org import Org
+from simulator.pubsub.server import PubSubServer
+from simulator.scenario.stage import Stage
+from simulator.settings import Settings
+from simulator.web.server import HttpServer
+
+_DEADLINE_LOOK_S = 0.02
+
+
+class Simulator:
+    """`async with Simulator(settings) as simulator:` serves until the block ends.
+
+    Raises `PortInUseError` on entry when an address is taken.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.org = Org(settings, clock or SystemClock())
+        self.grpc_port = 0
+        self.http_port = 0
+        self._pubsub = PubSubServer(self.org)
+        self.stage = Stage(self.org)
+        self._http = HttpServer(self.org, self.stage)
+        self._deadlines: asyncio.Task[None] | None = None
+
+    @property
+    def grpc_address(self) -> str:
+        return f"{self.settings.host}:{self.grpc_port}"
+
+    @property
+    def http_address(self) -> str:
+        return f"{self.settings.host}:{self.http_port}"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://{self.http_address}"
+
+    async def __aenter__(self) -> Self:
+        self.http_port = await self._http.start(self.settings.host, self.settings.http_port)
+        self.org.instance_url = self.http_url
+        try:
+            self.grpc_port = await self._pubsub.start(self.settings.host, self.settings.grpc_port)
+        except BaseException:
+            await self._http.stop()
+            raise
+        self._deadlines = asyncio.create_task(self._watch_deadlines())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._deadlines is not None:
+            self._deadlines.cancel()
+            await asyncio.gather(self._deadlines, return_exceptions=True)
+        await self.stage.close()
+        await self._pubsub.stop()
+        await self._http.stop()
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            self.org.conclude_overdue_routing()
+            await asyncio.sleep(_DEADLINE_LOOK_S)

@@ -1,0 +1,63 @@
+"""What a simulated org is and how it behaves on the wire. All timings are knobs, so that tests run in milliseconds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DEFAULT_TOPIC = "/event/ByocOutbound__e"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Immutable settings of one simulator.
+
+    `host`, ports: where to listen; port 0 takes a free one.
+    `seed`: decides the gaps between replay ids, the splits of batches and the ids.
+    `topics`: the platform events that exist; each gets its own Avro schema with the same two custom fields.
+    `keepalive_s`: an idle Subscribe with credit gets an empty response this long after the last one (observed: 120 s;
+    promised: within 270 s).
+    `zero_credit_close_s`: a Subscribe without credit is closed this long after the last response. The status of that
+    close is not documented, so `zero_credit_close` chooses one.
+    `split_share`: the share of responses that carry fewer events than they could.
+    `routing_timeout_s`: how long Salesforce waits for `routingResult`, counted from `CreatedDate`.
+    `public_key_pem`: verifies JWT bearer assertions; without it that grant is refused.
+    """
+
+    host: str = "127.0.0.1"
+    grpc_port: int = 7443
+    http_port: int = 8044
+    seed: int = 1
+    org_id: str = "00DHs000000DemoMAC"
+    client_id: str = "byoc-streams"
+    client_secret: str = "byoc-simulator-secret"  # noqa: S105  # guards nothing but the simulator on a laptop
+    username: str = "integration@byoc.example"
+    public_key_pem: str | None = None
+    topics: tuple[str, ...] = (DEFAULT_TOPIC,)
+    type_field: str = "EventType__c"
+    payload_field: str = "EventPayload__c"
+    retention_h: float = 72.0
+    keepalive_s: float = 120.0
+    zero_credit_close_s: float = 60.0
+    zero_credit_close: Literal["unavailable", "ok"] = "unavailable"
+    split_share: float = 0.2
+    routing_timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for settings that no run can use."""
+        if len(self.org_id) != 18:
+            raise ValueError(f"org id {self.org_id!r} has {len(self.org_id)} characters; use the 18-character form")
+        if not self.topics:
+            raise ValueError("no topic given; name at least one, such as /event/ByocOutbound__e")
+        for topic in self.topics:
+            if not (topic.startswith("/event/") and topic.endswith("__e") and len(topic) > len("/event/__e")):
+                raise ValueError(f"topic {topic!r} is not a platform event; use the form /event/<Name>__e")
+        for name in ("retention_h", "keepalive_s", "zero_credit_close_s", "routing_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; use a number above zero")
+
+    @property
+    def retention_ms(self) -> int:
+        return int(self.retention_h * 3_600_000)
+
+    @property
+    def routing_timeout_ms(self) -> int:
+        return int(self.routing_timeout_s * 1000)

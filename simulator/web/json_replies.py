@@ -1,0 +1,16 @@
+"""JSON responses, encoded by msgspec: a ledger page of 10,000 entries takes milliseconds."""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+
+def json_reply(value: Any, *, status: int = 200) -> web.Response:
+    """Structs, lists, dictionaries; bytes become base64 text."""
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def error_reply(status: int, code: int, message: str) -> web.Response:
+    """The error shape of the Interaction Service API, used for all of our own calls too."""
+    return json_reply({"code": code, "message": message}, status=status)

@@ -1,0 +1,37 @@
+"""The HTTP side: token endpoint, Interaction Service API and the simulator's own calls on one port."""
+
+from aiohttp import web
+
+from simulator.org import Org
+from simulator.pubsub.server import PortInUseError
+from simulator.scenario.stage import Stage
+from simulator.web import interaction, oauth
+from simulator.web.admin import Admin
+
+_MAX_BODY_BYTES = 8 * 1024 * 1024
+
+
+class HttpServer:
+    """Serves one org over HTTP."""
+
+    def __init__(self, org: Org, stage: Stage) -> None:
+        self._app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        self._app.add_routes([*oauth.routes(org), *interaction.routes(org), *Admin(org, stage).routes()])
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Return the bound port. Raises `PortInUseError`."""
+        runner = web.AppRunner(self._app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            raise PortInUseError(f"listening on {host}:{port} for HTTP: {error.strerror or error}") from error
+        self._runner = runner
+        return int(runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()

@@ -1,0 +1,1 @@
+"""The processor: Faust agents with tables that turn mirrored events into state, deliveries and routing."""

@@ -1,0 +1,24 @@
+"""Errors of the core. Bad input never stops a partition: only `Unparsable` leaves `apply`, for the dead letters."""
+
+
+class CoreError(Exception):
+    """Root of the core's errors."""
+
+
+class Unparsable(CoreError):
+    """The payload of an event is no JSON object. Dead-letter the record; reading it again cannot help."""
+
+    def __init__(self, reason: str, event_uuid: str, topic: str) -> None:
+        self.reason = reason
+        self.event_uuid = event_uuid
+        super().__init__(
+            f"parsing the payload of a platform event (topic={topic}, event_uuid={event_uuid}): {reason}; "
+            "it stays readable in the dead-letter topic"
+        )
+
+
+class RoutingTableError(CoreError):
+    """An event that the transition table does not know in this state: a defect of the core, never of the input."""
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(f"advancing a routing request: no row for event {event} in state {state}; add it to the table")

@@ -1,0 +1,208 @@
+"""Entries that change the state and reach nobody: each type has its function."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from schemas.records import OutboundEvent
+from streams.core.answers import tell
+from streams.core.entries import (
+    CONSENT_UPDATED,
+    CONSULT_INFO,
+    PARTICIPANT_CHANGED,
+    QUEUE_POSITION,
+    ROUTING_RESULT,
+    ROUTING_WORK_RESULT,
+    SESSION_STATUS_CHANGED,
+    Entry,
+)
+from streams.core.join import choose, declined_by, is_closed, seated_by
+from streams.core.keys import record_id
+from streams.core.participants import SERVING_ROLES, Operation, changes, with_changes
+from streams.core.reading import as_filled_text, as_text
+from streams.core.requests import with_moment, with_result, with_work_item
+from streams.core.results import routing_result, work_result
+from streams.core.routing import Event, advance
+from streams.core.routing import State as RoutingState
+from streams.core.rules import Rules
+from streams.core.session import OVER, with_status, work_item_id
+from streams.core.session import with_work_item as with_session
+from streams.core.state import MAX_ORPHANS, Conversation, RoutingRequest, RoutingResult, State
+from streams.core.step import Step
+
+
+class Change:
+    """One entry on its way through the state: the conversation so far, and the open requests it has touched."""
+
+    __slots__ = ("_open", "_touched", "conversation", "entry", "event", "rules", "step")
+
+    def __init__(
+        self, state: State, event: OutboundEvent, entry: Entry, conversation: Conversation, rules: Rules, step: Step
+    ) -> None:
+        self.event = event
+        self.entry = entry
+        self.conversation = conversation
+        self.rules = rules
+        self.step = step
+        found = (state.request(conversation.conversation_id, each) for each in conversation.open_request_ids)
+        self._open = {request.request_id: request for request in found if request is not None}
+        self._touched: set[str] = set()
+
+    def open_requests(self) -> list[RoutingRequest]:
+        """The requests a result can still be bound to, oldest first."""
+        return list(self._open.values())
+
+    def put(self, request: RoutingRequest) -> None:
+        """Keep a changed request."""
+        if self._open.get(request.request_id) is not request:
+            self._open[request.request_id] = request
+            self._touched.add(request.request_id)
+
+    def finish(self, now_ms: int) -> Conversation:
+        """Tell what follows for the touched requests; return the conversation without those that are closed."""
+        for request_id, request in self._open.items():
+            if request_id in self._touched:
+                tell(request, now_ms, self.rules, self.step)
+        still = tuple(key for key in self.conversation.open_request_ids if not self._is_closed(key))
+        if still == self.conversation.open_request_ids:
+            return self.conversation
+        return replace(self.conversation, open_request_ids=still)
+
+    def _is_closed(self, request_id: str) -> bool:
+        request = self._open.get(request_id)
+        return request is not None and is_closed(request)
+
+
+def update(
+    state: State,
+    event: OutboundEvent,
+    entry: Entry,
+    conversation: Conversation,
+    now_ms: int,
+    rules: Rules,
+    step: Step,
+) -> Conversation:
+    """Apply an entry of the class STATE; return the conversation. Types that are only counted change nothing more."""
+    apply_one = _BY_TYPE.get(entry.entry_type)
+    if apply_one is None:
+        return conversation
+    change = Change(state, event, entry, conversation, rules, step)
+    apply_one(change)
+    _spread_work_item(change)
+    return change.finish(now_ms)
+
+
+def _spread_work_item(change: Change) -> None:
+    """Give the session's work item to the open requests that wait for one: their answers can leave now."""
+    known = work_item_id(change.conversation)
+    if known is not None:
+        for request in change.open_requests():
+            change.put(with_work_item(request, known))
+
+
+def _participants(change: Change) -> None:
+    made = changes(change.entry.body or {})
+    at_ms = change.event.created_at_ms
+    change.conversation = with_changes(change.conversation, made, at_ms)
+    for each in made:
+        if each.operation is Operation.ADD and each.role in SERVING_ROLES:
+            _seat(change, each.subject)
+
+
+def _seat(change: Change, subject: str | None) -> None:
+    at_ms = change.event.created_at_ms
+    request = seated_by(change.open_requests(), subject, at_ms)
+    if request is not None:
+        # clocks differ: who joins on a success has not joined before it
+        after_ms = max(at_ms, *(result.created_at_ms for result in request.results))
+        change.put(with_moment(request, Event.SEATED, after_ms, change.rules))
+
+
+def _session(change: Change) -> None:
+    body = change.entry.body or {}
+    at_ms = change.event.created_at_ms
+    change.conversation = with_status(change.conversation, body, at_ms)
+    if as_text(body.get("sessionStatus")) not in OVER:
+        return
+    session_id = record_id(as_text(body.get("sessionId")))
+    for request in change.open_requests():
+        if _belongs_to(request, session_id, at_ms) and not _has_ended(request):
+            change.put(with_moment(request, Event.SESSION_ENDED, at_ms, change.rules))
+
+
+def _belongs_to(request: RoutingRequest, session_id: str | None, ended_at_ms: int) -> bool:
+    """True when the session that ended is the request's: it names its work item, or nothing says otherwise."""
+    if session_id is not None and request.work_item_id is not None:
+        return request.work_item_id == session_id
+    return request.facts is not None and request.facts.created_at_ms <= ended_at_ms
+
+
+def _has_ended(request: RoutingRequest) -> bool:
+    return any(moment.event == Event.SESSION_ENDED for moment in request.moments)
+
+
+def _consent(change: Change) -> None:
+    status = as_filled_text((change.entry.body or {}).get("consentStatus"))
+    if status is not None:
+        change.conversation = replace(change.conversation, consent=status)
+
+
+def _queue_position(change: Change) -> None:
+    _learn_work_item(change, record_id(as_text((change.entry.body or {}).get("workItemId"))))
+
+
+def _learn_work_item(change: Change, named: str | None) -> None:
+    change.conversation = with_session(change.conversation, named, change.event.created_at_ms)
+
+
+def _consult(change: Change) -> None:
+    """A rep-to-rep consultation: when it is this very conversation, nothing of it may reach an end user."""
+    named = as_text((change.entry.body or {}).get("conversationIdentifier"))
+    if named == change.conversation.conversation_id:
+        change.conversation = replace(change.conversation, no_delivery=True)
+
+
+def _result(change: Change) -> None:
+    result = routing_result(change.event, change.entry)
+    bound = choose(result, change.open_requests(), change.rules)
+    if bound is None:
+        advance(RoutingState.NEW, Event(result.verdict))
+        change.step.counts.append(("orphan", result.verdict))
+        change.conversation = _with_orphan(change.conversation, result, change.rules)
+    else:
+        request = bound.request
+        if bound.ambiguous:
+            change.step.counts.append(("ambiguous", result.verdict))
+            request = replace(request, ambiguous=True)
+        change.put(with_result(request, result, change.rules))
+    _learn_work_item(change, result.record_id)
+
+
+def _with_orphan(conversation: Conversation, result: RoutingResult, rules: Rules) -> Conversation:
+    """Keep a result for its request; those that have waited too long, by the source's own times, go."""
+    fresh = [
+        each for each in conversation.orphans if result.received_at_ms - each.received_at_ms <= rules.orphan_window_ms
+    ]
+    return replace(conversation, orphans=(*fresh, result)[-MAX_ORPHANS:])
+
+
+def _work(change: Change) -> None:
+    work = work_result(change.entry)
+    _learn_work_item(change, work.work_item_id)
+    if work.event is Event.SEATED:
+        _seat(change, work.bot_id)
+    elif work.event is Event.WORK_DECLINED:
+        request = declined_by(change.open_requests(), work.routing_type)
+        if request is not None:
+            change.put(with_moment(request, Event.WORK_DECLINED, change.event.created_at_ms, change.rules))
+
+
+_BY_TYPE: dict[str, Callable[[Change], None]] = {
+    PARTICIPANT_CHANGED: _participants,
+    SESSION_STATUS_CHANGED: _session,
+    CONSENT_UPDATED: _consent,
+    QUEUE_POSITION: _queue_position,
+    CONSULT_INFO: _consult,
+    ROUTING_RESULT: _result,
+    ROUTING_WORK_RESULT: _work,
+}

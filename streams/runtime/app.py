@@ -1,0 +1,84 @@
+"""A Faust app whose agents work in transactions."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import faust
+from faust.transport.drivers import TRANSPORTS
+
+from streams.runtime.errors import TransactionLost
+from streams.runtime.handoff import Handoff
+from streams.runtime.kafka_client import TransactionalProducer
+from streams.runtime.partitions import Partitions
+from streams.runtime.ticket import TicketTopic
+
+TRANSPORTS.aliases["eos"] = "streams.runtime.consumer:Transport"
+
+EXIT_LOST = 7  # this process lost a transaction: fenced by another worker, or the broker gave it up
+
+logger = logging.getLogger(__name__)
+
+
+class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
+    """Outputs, state changelog and input offsets of a batch commit in one Kafka transaction per source partition.
+
+    All topics made by `ticket_topic` must have the partition count of the tables, and `bootstrap_servers` must be the
+    cluster of the `eos://` broker URL.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002  Faust's name for it
+        *,
+        bootstrap_servers: str,
+        commit_linger_s: float = 0.002,
+        max_open_s: float = 0.05,
+        fetch_rest_s: float = 0.003,
+        **options: Any,
+    ) -> None:
+        self.ticketed_topics: set[str] = set()
+        self.handoff = Handoff()
+        self.fetch_rest_s = fetch_rest_s
+        self.on_recovered: Callable[[], None] = lambda: None
+
+        def new_producer(partition: int) -> TransactionalProducer:
+            return TransactionalProducer(
+                bootstrap_servers=bootstrap_servers,
+                transactional_id=f"{id}-{partition}",
+                group_id=id,
+                partition=partition,
+            )
+
+        self.partitions = Partitions(new_producer, end_process, commit_linger_s=commit_linger_s, max_open_s=max_open_s)
+        super().__init__(
+            id,
+            broker=[f"eos://{address}" for address in bootstrap_servers.split(",")],
+            TableManager="streams.runtime.recovery:TableManager",
+            store="memory://",
+            table_standby_replicas=0,  # useless with a memory store: promoted partitions recover from offset 0 anyway
+            agent_supervisor="mode.CrashingSupervisor",
+            stream_wait_empty=True,
+            **options,
+        )
+
+    def ticket_topic(self, name: str) -> Any:
+        """An input topic of agents that take whole batches."""
+        self.ticketed_topics.add(name)
+        return TicketTopic(
+            self, topics=[name], key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+
+    def rebuild_timers(self) -> None:
+        """Called after recovery, before anything is resumed."""
+        self.on_recovered()
+
+
+def end_process(lost: TransactionLost) -> NoReturn:
+    """End now, without any further commit: memory holds writes that Kafka never will."""
+    if lost.fenced:
+        logger.warning("fenced: another worker owns the partition", extra={"partition": lost.partition})
+    print(f"{lost}; ending the process, a restart recovers from the changelog", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(EXIT_LOST)

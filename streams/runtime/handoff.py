@@ -1,0 +1,114 @@
+"""Records between the fetch and the agents: each offset handed over once, at most one ticket per partition.
+
+Pure bookkeeping. Three losses and duplications are prevented here:
+
+- An offset is never handed over twice between assignment and revocation. Faust seeks back to the committed offset at
+  other times than recovery too; records already taken would come again.
+- At most one ticket per partition is out. Records that arrive while a batch is processed or committed wait and make
+  the next batch: small batches when idle, large ones under load, without a timer.
+- Tickets can be reissued. Faust clears its queues when it resumes; a ticket that vanished there would leave its
+  partition standing still for ever.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+MAX_BATCH = 256  # records handed to an agent at once: 8 ms of work, so that queries are answered in between
+MAX_WAITING = 4_000  # a partition with more records waiting is not fetched: this is the back-pressure
+
+
+class TopicPartition(Protocol):
+    """A topic and a partition number; hashable."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Input:
+    """What one topic partition has shown and not yet handed over."""
+
+    waiting: deque[Any] = field(default_factory=deque)
+    ticketed: bool = False
+    next_offset: int = -1  # the first offset that was not yet offered
+    last_timestamp_ms: int = -1  # of the newest record taken by an agent; -1 before the first
+
+
+class Handoff:
+    """The inputs of all owned topic partitions."""
+
+    def __init__(self, *, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING) -> None:
+        self._inputs: dict[Any, Input] = {}
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+
+    def offer(self, tp: Any, records: Sequence[Any]) -> int:
+        """Keep the `records` (offset order) that were not offered before; returns how many those are."""
+        known = self._inputs.get(tp)
+        if known is None:
+            known = self._inputs[tp] = Input()
+        if records[0].offset < known.next_offset:
+            records = [record for record in records if record.offset >= known.next_offset]
+        if records:
+            known.waiting.extend(records)
+            known.next_offset = records[-1].offset + 1
+        return len(records)
+
+    def take(self, tp: Any) -> list[Any]:
+        """Up to `max_batch` waiting records in offset order; the rest gets a new ticket."""
+        known = self._inputs.get(tp)
+        if known is None:
+            return []
+        known.ticketed = False
+        waiting = known.waiting
+        taken = [waiting.popleft() for _ in range(min(len(waiting), self._max_batch))]
+        if taken:
+            known.last_timestamp_ms = taken[-1].timestamp
+        return taken
+
+    def issue_tickets(self) -> list[tuple[Any, Any]]:
+        """Every partition that has records waiting and no ticket out, with its newest record; they count as out."""
+        due = []
+        for tp, known in self._inputs.items():
+            if known.waiting and not known.ticketed:
+                known.ticketed = True
+                due.append((tp, known.waiting[-1]))
+        return due
+
+    def withdraw_ticket(self, tp: Any) -> None:
+        """The ticket could not be delivered; it may be issued again."""
+        known = self._inputs.get(tp)
+        if known is not None:
+            known.ticketed = False
+
+    def reissue_tickets(self) -> None:
+        """After the queues were cleared: every waiting partition gets a ticket again. A spare one does no harm."""
+        for known in self._inputs.values():
+            known.ticketed = False
+
+    def wants_ticket(self) -> bool:
+        """True when records wait without a ticket."""
+        return any(known.waiting and not known.ticketed for known in self._inputs.values())
+
+    def is_empty(self, tp: Any) -> bool:
+        """True when nothing waits for an agent."""
+        known = self._inputs.get(tp)
+        return known is None or not known.waiting
+
+    def full(self) -> set[Any]:
+        """Partitions that must not be fetched now."""
+        return {tp for tp, known in self._inputs.items() if len(known.waiting) > self._max_waiting}
+
+    def last_timestamp_ms(self, tp: Any) -> int:
+        """Timestamp of the newest record taken, epoch ms; -1 when there was none."""
+        known = self._inputs.get(tp)
+        return -1 if known is None else known.last_timestamp_ms
+
+    def forget(self, tps: Iterable[Any]) -> None:
+        """Partitions were revoked: what waits is the next owner's."""
+        for tp in tps:
+            self._inputs.pop(tp, None)

@@ -1,0 +1,122 @@
+"""The only importer of confluent_kafka in this package: transactional producers and the topic check.
+
+All calls but `produce` and `poll` block and belong into an executor: `begin_transaction()` alone took 64 % of the
+event loop's time when it ran there, because it waits for the client's own thread.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas.topics import PARTITIONER
+from streams.runtime.errors import BrokerUnreachable, TopicMismatch, TransactionLost
+
+CALL_TIMEOUT_S = 30.0
+TRANSACTION_TIMEOUT_MS = 60_000
+_FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001  constant's public name
+
+Headers = list[tuple[str, bytes]]
+Offsets = Mapping[tuple[str, int], int]
+
+
+class TransactionalProducer:
+    """The producer of one source partition's transactions.
+
+    Raises `TransactionLost` from every call whose failure is not retriable. A retriable failure repeats the same call:
+    a commit that timed out has an unknown outcome, so aborting and sending again could send twice.
+    """
+
+    def __init__(self, *, bootstrap_servers: str, transactional_id: str, group_id: str, partition: int) -> None:
+        self.partition = partition
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "partitioner": PARTITIONER,
+                "linger.ms": 5,  # a commit flushes at once; between commits this only makes larger batches
+                "queue.buffering.max.messages": 500_000,
+                # Default 100: sending offsets right after a commit meets CONCURRENT_TRANSACTIONS and waits that long.
+                # Measured per transaction: p50 102 ms at 100, 4 ms at 2.
+                "retry.backoff.ms": 2,
+                "retry.backoff.max.ms": 100,
+                "log_level": 3,
+            }
+        )
+        self._group = _group_metadata(bootstrap_servers, group_id)
+        self.produce: Callable[..., None] = self._producer.produce
+
+    def initialise(self) -> None:
+        """Fence the previous owner, wait until what it left open is settled, and begin."""
+        self._repeat(lambda: self._producer.init_transactions(CALL_TIMEOUT_S))
+        self._producer.begin_transaction()
+
+    def commit(self, offsets: Offsets) -> None:
+        """Commit what was produced together with the input `offsets` (next to read), and begin the next."""
+        positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        self._repeat(lambda: self._producer.send_offsets_to_transaction(positions, self._group, CALL_TIMEOUT_S))
+        self._repeat(lambda: self._producer.commit_transaction(CALL_TIMEOUT_S))
+        self._producer.begin_transaction()
+
+    def abort(self) -> None:
+        """Drop what was produced since the last commit."""
+        self._repeat(lambda: self._producer.abort_transaction(CALL_TIMEOUT_S))
+
+    def poll(self) -> None:
+        """Serve the client's callbacks; does not block."""
+        self._producer.poll(0)
+
+    def make_room(self) -> None:
+        """Wait until the client's full queue took some records to the broker."""
+        self._producer.poll(0.05)
+
+    def _repeat(self, call: Callable[[], Any]) -> None:
+        # Longer than the broker keeps a transaction: after that it is aborted there and repeating cannot help.
+        give_up_at = time.monotonic() + 2 * TRANSACTION_TIMEOUT_MS / 1000
+        while True:
+            try:
+                call()
+            except KafkaException as failure:
+                error = failure.args[0]
+                if error.retriable() and time.monotonic() < give_up_at:
+                    continue
+                raise TransactionLost(self.partition, error.str(), fenced=error.code() in _FENCED) from failure
+            else:
+                return
+
+
+def _group_metadata(bootstrap_servers: str, group_id: str) -> Any:
+    # Without a member id Kafka accepts transactional offset commits too: the transactional id does the fencing.
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group_id})
+    try:
+        return consumer.consumer_group_metadata()
+    finally:
+        consumer.close()
+
+
+def check_topics(bootstrap_servers: str, names: Iterable[str], partitions: int, *, timeout_s: float = 10.0) -> None:
+    """Make sure that all `names` exist with `partitions` partitions. Reads metadata only.
+
+    Raises `BrokerUnreachable`, or `TopicMismatch` naming each topic, what was found and what is needed.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    try:
+        found = admin.list_topics(timeout=timeout_s).topics
+    except KafkaException as failure:
+        raise BrokerUnreachable(
+            f"connecting to Kafka at {bootstrap_servers}: no answer in {timeout_s:g} s; check the address and that the"
+            " broker runs"
+        ) from failure
+    wrong = []
+    for name in names:
+        count = len(found[name].partitions) if name in found else 0
+        if count != partitions:
+            wrong.append(f"{name} has {count} partitions, {partitions} are needed" if count else f"{name} is missing")
+    if wrong:
+        raise TopicMismatch(
+            f"checking topics at {bootstrap_servers}: {'; '.join(wrong)}. Create them with `byoc topics create`, or set"
+            " the partition count to that of the existing topics"
+        )

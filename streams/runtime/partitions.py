@@ -1,0 +1,77 @@
+"""The partitions this worker owns: opened on assignment, committed and forgotten on revocation."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from streams.runtime.errors import TransactionLost
+from streams.runtime.kafka_client import TransactionalProducer
+from streams.runtime.partition import OwnedPartition
+
+
+class Partitions:
+    """Owned partitions by number. Used on the event loop only."""
+
+    def __init__(
+        self,
+        new_producer: Callable[[int], TransactionalProducer],
+        on_lost: Callable[[TransactionLost], None],
+        *,
+        commit_linger_s: float,
+        max_open_s: float,
+    ) -> None:
+        """`on_lost` must end the process: see `TransactionLost`."""
+        self._new_producer = new_producer
+        self._on_lost = on_lost
+        self._commit_linger_s = commit_linger_s
+        self._max_open_s = max_open_s
+        self._owned: dict[int, OwnedPartition] = {}
+        # One thread per partition number is enough: each has at most one blocking call at a time.
+        self._executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="transaction")
+
+    def __getitem__(self, number: int) -> OwnedPartition:
+        return self._owned[number]
+
+    def __iter__(self) -> Iterator[OwnedPartition]:
+        return iter(list(self._owned.values()))
+
+    def __len__(self) -> int:
+        return len(self._owned)
+
+    def get(self, number: int) -> OwnedPartition | None:
+        """The partition, or None when another worker owns it."""
+        return self._owned.get(number)
+
+    async def open(self, numbers: set[int]) -> None:
+        """Fence the previous owners of `numbers`, in parallel, off the event loop."""
+        new = [number for number in sorted(numbers) if number not in self._owned]
+        loop = asyncio.get_running_loop()
+        try:
+            opened = await asyncio.gather(*(loop.run_in_executor(self._executor, self._open, n) for n in new))
+        except TransactionLost as lost:
+            self._on_lost(lost)
+            raise
+        self._owned.update((partition.number, partition) for partition in opened)
+
+    def _open(self, number: int) -> OwnedPartition:
+        producer = self._new_producer(number)
+        producer.initialise()
+        return OwnedPartition(
+            number,
+            producer,
+            self._executor,
+            self._on_lost,
+            commit_linger_s=self._commit_linger_s,
+            max_open_s=self._max_open_s,
+        )
+
+    async def release(self, numbers: set[int]) -> None:
+        """Commit `numbers`, then forget them."""
+        leaving = [self._owned[number] for number in numbers if number in self._owned]
+        await asyncio.gather(*(partition.commit() for partition in leaving))
+        for partition in leaving:
+            del self._owned[partition.number]
+
+    async def close(self) -> None:
+        """Orderly stop: commit everything that is whole."""
+        await self.release(set(self._owned))

@@ -1,0 +1,26 @@
+"""Settings of the streams worker, read once at start."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import DEFAULT_APP_ID, DEFAULT_PARTITIONS, DEFAULT_PREFIX
+
+
+class StreamsSettings(BaseSettings):
+    """Read from `BYOC_*` environment variables; options of `byoc streams` override them."""
+
+    model_config = SettingsConfigDict(env_prefix="BYOC_", frozen=True, extra="ignore")
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port…]")
+    prefix: str = Field(DEFAULT_PREFIX, description="First part of every topic name")
+    app_id: str = Field(DEFAULT_APP_ID, description="Consumer group, transactional ids and changelog names begin so")
+    partitions: int = Field(DEFAULT_PARTITIONS, gt=0, description="Partitions of every co-partitioned topic")
+    web_host: str = Field("127.0.0.1", description="Address of the query API; it has no authentication of its own")
+    web_port: int = Field(6066, ge=0, le=65535, description="Port of the query API; 0 takes a free one")
+    data_dir: str = Field(".byoc/streams", description="Faust's working folder; state itself is in the changelogs")
+    session_timeout_s: float = Field(10.0, gt=0, description="A worker silent for so long loses its partitions")
+    routing_timeout_s: float = Field(60.0, gt=0, description="What Salesforce gives a routing request from CreatedDate")
+    answer_by_s: float = Field(50.0, gt=0, description="Own answer to a routing request, at the latest")
+    commit_linger_ms: float = Field(2.0, ge=0, description="Wait of a drained partition before its commit")
+    max_open_ms: float = Field(50.0, gt=0, description="A transaction under load commits at the latest after this")
+    supervisor_messages: bool = Field(default=False, description="Deliver public messages of supervisors")

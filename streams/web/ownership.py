@@ -1,0 +1,71 @@
+"""Which worker answers for a key, and asking it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientError, ClientTimeout
+
+from streams.runtime.app import ExactlyOnceApp
+
+PEER_TIMEOUT = ClientTimeout(total=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What another worker answered."""
+
+    status: int
+    body: Any
+
+
+class Ownership:
+    """Partition ownership as the assignor spread it, and this worker's readiness."""
+
+    def __init__(self, app: ExactlyOnceApp, changelog_topic: str) -> None:
+        self._app = app
+        self._changelog_topic = changelog_topic
+
+    def is_ready(self) -> bool:
+        """False while joining, rebalancing or recovering: state may be half restored then."""
+        app = self._app
+        recovery = app.tables.recovery
+        return bool(recovery.completed.is_set() and not (app.rebalancing or recovery.in_recovery))
+
+    def progress(self) -> dict[str, Any]:
+        """Readiness in words: partitions owned, changelog records left to read."""
+        recovery = self._app.tables.recovery
+        return {
+            "ready": self.is_ready(),
+            "partitions": sorted(partition.number for partition in self._app.partitions),
+            "changelog_records_remaining": max(0, recovery.active_remaining_total()) if recovery.in_recovery else 0,
+        }
+
+    async def answer_of_owner(self, conversation_id: str, request: Any) -> Answer | None:
+        """The owning worker's answer, or None when this worker owns the key (or the caller asked just this one)."""
+        if "local" in request.query:
+            return None
+        url = str(self._app.assignor.key_store(self._changelog_topic, conversation_id.encode()))
+        if not url or url.rstrip("/") == str(self._app.conf.canonical_url).rstrip("/"):
+            return None
+        return await self._ask(url, request)
+
+    async def answers_of_peers(self, request: Any) -> list[dict[str, Any]]:
+        """The local answers of all other workers that answered with 200."""
+        own = str(self._app.conf.canonical_url).rstrip("/")
+        urls = {str(url).rstrip("/") for url in self._app.assignor.tables_metadata()}
+        answers = [await self._ask(url, request) for url in sorted(urls - {own})]
+        return [answer.body for answer in answers if answer.status == 200]
+
+    def numbers(self, peers: list[dict[str, Any]]) -> list[int]:
+        """Partition numbers that an answer covers."""
+        covered = {partition.number for partition in self._app.partitions}
+        return sorted(covered.union(*(peer["partitions"] for peer in peers)))
+
+    async def _ask(self, url: str, request: Any) -> Answer:
+        query = {**request.query, "local": "1"}
+        target = f"{url.rstrip('/')}{request.url.path}"
+        try:
+            async with self._app.http_client.get(target, params=query, timeout=PEER_TIMEOUT) as response:
+                return Answer(response.status, await response.json())
+        except (ClientError, TimeoutError) as error:
+            return Answer(503, {"error": f"asking the owning worker at {url}: {error!r}; try again"})

@@ -1,0 +1,66 @@
+"""Routes and status codes of the query API."""
+
+from typing import Any
+
+from schemas.topics import Topics
+from streams.core.step import CONVERSATIONS, ROUTING
+from streams.metrics import Metrics
+from streams.runtime.app import ExactlyOnceApp
+from streams.tables import Tables
+from streams.web import views
+from streams.web.ownership import Ownership
+
+RECOVERING = 503
+
+
+def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Metrics) -> None:
+    """Add `/v1/conversations/{id}`, `/v1/routing/requests`, `/live`, `/ready` and `/metrics`.
+
+    While the worker joins, rebalances or recovers, state answers are 503 with progress, never a guess.
+    """
+    ownership = Ownership(app, topics.changelog(CONVERSATIONS))
+
+    @app.page("/v1/conversations/{conversation_id}")  # type: ignore[untyped-decorator]  # faust has no types
+    async def conversation(self: Any, request: Any, conversation_id: str) -> Any:
+        if not ownership.is_ready():
+            return self.json(ownership.progress(), status=RECOVERING)
+        elsewhere = await ownership.answer_of_owner(conversation_id, request)
+        if elsewhere is not None:
+            return self.json(elsewhere.body, status=elsewhere.status)
+        found = tables.conversation(conversation_id)
+        if found is None:
+            return self.json({"error": f"no conversation {conversation_id}"}, status=404)
+        requests = [tables.request(conversation_id, request_id) for request_id in found.open_request_ids]
+        answer = views.conversation(found)
+        answer["open_requests"] = [views.routing_request(value) for value in requests if value is not None]
+        return self.json(answer)
+
+    @app.page("/v1/routing/requests")  # type: ignore[untyped-decorator]
+    async def routing_requests(self: Any, request: Any) -> Any:
+        if not ownership.is_ready():
+            return self.json(ownership.progress(), status=RECOVERING)
+        state = request.query.get("state")
+        if state not in (None, "open", "settled"):
+            return self.json({"error": f"state={state} is unknown; use open or settled"}, status=400)
+        found = [
+            views.routing_request(value)
+            for _, _, value in tables.items(ROUTING)
+            if value.facts is not None and (state is None or (value.outcome is None) == (state == "open"))
+        ]
+        found.sort(key=lambda value: value["facts"]["created_at_ms"])
+        peers = [] if "local" in request.query else await ownership.answers_of_peers(request)
+        for peer in peers:
+            found += peer["requests"]
+        return self.json({"requests": found, "partitions": ownership.numbers(peers)})
+
+    @app.page("/live")  # type: ignore[untyped-decorator]
+    async def live(self: Any, request: Any) -> Any:  # noqa: ARG001
+        return self.json({"live": True})
+
+    @app.page("/ready")  # type: ignore[untyped-decorator]
+    async def ready(self: Any, request: Any) -> Any:  # noqa: ARG001
+        return self.json(ownership.progress(), status=200 if ownership.is_ready() else RECOVERING)
+
+    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    async def exposition(self: Any, request: Any) -> Any:  # noqa: ARG001
+        return self.bytes(metrics.exposition(), content_type="text/plain")

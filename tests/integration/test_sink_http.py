@@ -1,0 +1,210 @@
+"""One record, one exchange: attempts, waits and bounds, against a real HTTP server."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from connectors.errors import RetriableError, TerminalError
+from connectors.sinks.http import Answer, Exchanged, HttpClient, Refused, RetryPolicy, Verdict
+from connectors.sinks.http_status import is_temporary
+from tests.support.scripted_http import Reply, ScriptedServer, scripted_server
+from tests.support.sinks import eventually
+
+POLICY = RetryPolicy(retry_max=5, backoff_s=0.02, backoff_max_s=0.1, timeout_s=5, hold_max_s=20)
+BUSY = Reply(503)
+FINE = Reply(200, b"fine")
+
+
+@dataclass
+class Post:
+    """A call whose permission and headers a test decides."""
+
+    url: str
+    method: str = "POST"
+    body: bytes = b"{}"
+    left_s: float | None = None
+    problems: list[Exception] = field(default_factory=list)
+    made: int = 0
+
+    async def headers(self) -> Mapping[str, str]:
+        if self.problems:
+            raise self.problems.pop(0)
+        self.made += 1
+        return {"x-attempt": str(self.made)}
+
+    def time_left_s(self) -> float | None:
+        return self.left_s
+
+    def judge(self, answer: Answer) -> Verdict:
+        return Verdict.RETRY if is_temporary(answer.status) else Verdict.FINAL
+
+
+@asynccontextmanager
+async def client_of(policy: RetryPolicy = POLICY, max_inflight: int = 8) -> AsyncIterator[HttpClient]:
+    client = HttpClient(policy=policy, max_inflight=max_inflight, observe=lambda _result, _seconds: None)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with scripted_server(FINE) as server:
+        yield server
+
+
+async def test_the_first_answer_that_is_final_ends_it(server: ScriptedServer) -> None:
+    server.script(BUSY, BUSY, FINE)
+    async with client_of() as client:
+        exchanged = await client.exchange(Post(server.url, body=b"the body"))
+    assert exchanged == Exchanged(
+        answer=Answer(status=200, body=b"fine"), attempts=3, final=True, problem="answered 503"
+    )
+    assert [asked.headers["x-attempt"] for asked in server.asked] == ["1", "2", "3"], "headers are made per attempt"
+    assert {asked.body for asked in server.asked} == {b"the body"}
+
+
+async def test_attempts_end_at_their_number(server: ScriptedServer) -> None:
+    server.script(BUSY)
+    async with client_of(replace(POLICY, retry_max=2)) as client:
+        exchanged = await client.exchange(Post(server.url))
+    assert (exchanged.attempts, exchanged.final, exchanged.problem) == (3, False, "answered 503")
+    assert len(server.asked) == 3
+
+
+async def test_waits_grow_and_stay_below_their_bound(server: ScriptedServer) -> None:
+    server.script(BUSY)
+    policy = replace(POLICY, retry_max=5, backoff_s=0.05, backoff_max_s=0.2)
+    async with client_of(policy) as client:
+        await client.exchange(Post(server.url))
+    times = [asked.at_s for asked in server.asked]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
+    # half of each wait is random: from 0.025-0.05 s doubling to 0.1-0.2 s
+    for wait_s, least_s in zip(waits, (0.025, 0.05, 0.1, 0.1, 0.1), strict=True):
+        assert least_s * 0.9 <= wait_s
+
+
+async def test_the_receivers_own_wish_is_the_least_wait(server: ScriptedServer) -> None:
+    server.script(Reply(429, headers={"Retry-After": "1"}), FINE)
+    async with client_of() as client:
+        await client.exchange(Post(server.url))
+    assert server.asked[1].at_s - server.asked[0].at_s >= 0.99
+
+
+async def test_a_wish_longer_than_the_hold_ends_at_the_hold(server: ScriptedServer) -> None:
+    server.script(Reply(503, headers={"Retry-After": "3600"}))
+    async with client_of(replace(POLICY, hold_max_s=0.3)) as client:
+        exchanged = await asyncio.wait_for(client.exchange(Post(server.url)), 5)
+    assert exchanged.final is False
+    assert exchanged.problem == "held for 0.3 s (answered 503)"
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        pytest.param(Reply(disconnect=True), "ServerDisconnectedError", id="connection cut"),
+        pytest.param(Reply(delay_s=1.0), "no answer in time", id="too slow"),
+    ],
+)
+async def test_a_missing_answer_is_tried_again(server: ScriptedServer, reply: Reply, problem: str) -> None:
+    server.script(reply, FINE)
+    async with client_of(replace(POLICY, timeout_s=0.2)) as client:
+        exchanged = await client.exchange(Post(server.url))
+        assert (exchanged.attempts, exchanged.final, exchanged.problem) == (2, True, problem)
+        server.script(reply)
+        exchanged = await client.exchange(Post(server.url))
+        assert (exchanged.attempts, exchanged.final, exchanged.answer) == (6, False, None)
+
+
+async def test_nobody_listening_is_tried_again_and_then_said() -> None:
+    async with scripted_server(FINE) as server:
+        url = server.url
+    async with client_of() as client:
+        exchanged = await client.exchange(Post(url))
+    assert (exchanged.attempts, exchanged.final, exchanged.answer) == (6, False, None)
+    assert exchanged.problem is not None
+    assert exchanged.problem.startswith("ClientConnectorError")
+
+
+async def test_a_call_that_may_not_be_sent_is_not_sent(server: ScriptedServer) -> None:
+    async with client_of() as client:
+        with pytest.raises(Refused, match="expired"):
+            await client.exchange(Post(server.url, problems=[Refused("expired")]))
+    assert server.asked == []
+
+
+async def test_a_call_that_cannot_be_sent_now_is_tried_again(server: ScriptedServer) -> None:
+    async with client_of() as client:
+        exchanged = await client.exchange(Post(server.url, problems=[RetriableError("no token yet")]))
+    assert (exchanged.attempts, exchanged.final) == (1, True)
+
+
+async def test_a_call_that_can_never_be_sent_stops_the_sink(server: ScriptedServer) -> None:
+    async with client_of() as client:
+        with pytest.raises(TerminalError, match="credentials"):
+            await client.exchange(Post(server.url, problems=[TerminalError("credentials are wrong")]))
+
+
+async def test_an_attempt_is_cut_off_when_its_time_is_over(server: ScriptedServer) -> None:
+    server.script(Reply(delay_s=2.0))
+    async with client_of(replace(POLICY, retry_max=0)) as client:
+        exchanged = await asyncio.wait_for(client.exchange(Post(server.url, left_s=0.1)), 1.5)
+    assert exchanged.problem == "no answer in time"
+
+
+async def test_no_more_requests_at_once_than_allowed(server: ScriptedServer) -> None:
+    server.script(Reply(delay_s=0.05))
+    async with client_of(max_inflight=3) as client:
+        await asyncio.gather(*(client.exchange(Post(server.url)) for _ in range(12)))
+    assert server.most_at_once == 3
+
+
+async def test_calls_that_wait_for_their_next_attempt_leave_the_slots_to_others(server: ScriptedServer) -> None:
+    server.script(Reply(503, headers={"Retry-After": "2"}))
+    async with client_of(max_inflight=2) as client:
+        waiting = [asyncio.create_task(client.exchange(Post(server.url))) for _ in range(10)]
+        await eventually(lambda: len(server.asked) == 10, "all ten have been refused once")
+        server.script(FINE)
+        exchanged = await asyncio.wait_for(client.exchange(Post(server.url)), 1)
+        assert exchanged.final
+        assert not any(task.done() for task in waiting)
+        await asyncio.gather(*waiting)
+
+
+async def test_the_hold_counts_from_the_first_attempt_and_not_from_the_wait_for_a_slot(server: ScriptedServer) -> None:
+    server.script(Reply(delay_s=0.4))
+    async with client_of(replace(POLICY, hold_max_s=0.6), max_inflight=1) as client:
+        exchanged = await asyncio.gather(*(client.exchange(Post(server.url)) for _ in range(3)))
+    assert [each.final for each in exchanged] == [True, True, True]
+
+
+async def test_a_huge_answer_is_not_read_to_its_end(server: ScriptedServer) -> None:
+    server.script(Reply(200, b"x" * 5_000_000))
+    async with client_of() as client:
+        exchanged = await client.exchange(Post(server.url))
+    assert exchanged.answer is not None
+    assert len(exchanged.answer.body) == 64 * 1024
+
+
+async def test_redirects_are_not_followed(server: ScriptedServer) -> None:
+    server.script(Reply(307, headers={"Location": server.url + "/elsewhere"}))
+    async with client_of() as client:
+        exchanged = await client.exchange(Post(server.url))
+    assert exchanged.answer is not None
+    assert exchanged.answer.status == 307
+    assert [asked.path for asked in server.asked] == ["/"]
+
+
+async def test_one_connection_serves_many_calls(server: ScriptedServer) -> None:
+    server.script(FINE)
+    async with client_of(max_inflight=1) as client:
+        for _ in range(5):
+            await client.exchange(Post(server.url))
+        connector = client._session.connector
+        assert connector is not None
+        assert sum(len(kept) for kept in connector._conns.values()) == 1

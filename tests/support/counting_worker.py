@@ -1,0 +1,83 @@
+"""A worker on the exactly-once runtime that counts events per key, for tests that break the runtime.
+
+Run: python -m tests.support.counting_worker app=ID topic=T kafka=HOST:PORT [session_timeout_s=6] [fail_at=N]
+
+Each event `{"n": i}` under a key leaves one record `{"n": i, "c": count of this key so far}` on `<topic>-out`, and the
+count is the table's value. Lost, doubled or reordered input shows in these numbers.
+"""
+
+import struct
+import sys
+from typing import Any
+
+import msgspec
+
+from streams.runtime.app import ExactlyOnceApp
+
+PARTITIONS = 4
+
+
+class CountingWorker:
+    """The app and its agent. `fail_at` raises in the middle of a batch at the event with that number."""
+
+    def __init__(self, arguments: dict[str, str]) -> None:
+        app_id, topic = arguments["app"], arguments["topic"]
+        session_timeout_s = float(arguments.get("session_timeout_s", "6"))
+        self._output, self._changelog = f"{topic}-out", f"{app_id}-counts-changelog"
+        self._fail_at = int(arguments.get("fail_at", "-1"))
+        self.app = ExactlyOnceApp(
+            app_id,
+            bootstrap_servers=arguments["kafka"],
+            web_enabled=False,
+            topic_partitions=PARTITIONS,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_recovery_delay=0.0,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=session_timeout_s,
+            broker_heartbeat_interval=session_timeout_s / 6,
+            broker_rebalance_timeout=10.0,
+            datadir=arguments.get("datadir", f"/tmp/{app_id}"),
+        )
+        self._table = self.app.Table("counts", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
+        self.app.agent(self.app.ticket_topic(topic), name="count")(self._count)
+
+    async def _count(self, stream: Any) -> None:
+        async for ticket in stream:
+            partition = self.app.partitions.get(ticket.tp.partition)
+            if partition is None:
+                continue
+            async with partition.batch() as producer:
+                batch = self.app.handoff.take(ticket.tp)
+                if not batch:
+                    continue
+                self._apply(batch, partition.number, producer.produce)
+                partition.advance(ticket.tp.topic, batch[-1].offset + 1)
+                producer.poll()
+            partition.commit_soon(drained=self.app.handoff.is_empty(ticket.tp))
+
+    def _apply(self, batch: list[Any], number: int, produce: Any) -> None:
+        store, dirty = self._table.data, {}
+        for record in batch:
+            event = msgspec.json.decode(record.value)
+            if event["n"] == self._fail_at:
+                raise ValueError(f"failing at event {self._fail_at}, as told")
+            old = store.data.get(record.key)
+            count = (struct.unpack(">q", old)[0] if old else 0) + 1
+            dirty[record.key] = store.data[record.key] = struct.pack(">q", count)
+            store._key_partition[record.key] = number
+            produce(self._output, msgspec.json.encode({"n": event["n"], "c": count}), record.key)
+        for key, value in dirty.items():
+            produce(self._changelog, value, key, number)
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    worker = CountingWorker(dict(argument.split("=", 1) for argument in sys.argv[1:]))
+    worker.app.Worker(
+        loglevel="INFO", redirect_stdouts=False, console_port=None, blocking_timeout=None
+    ).execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main()

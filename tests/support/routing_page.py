@@ -1,0 +1,42 @@
+"""The transition table as Markdown, for `docs/routing.md`. Pure; a test compares the page with it."""
+
+from itertools import groupby
+
+from streams.core.routing import TRANSITIONS, Event, State
+
+_EVENT_WORDS = {
+    Event.REQUESTED: "RoutingRequested",
+    Event.REQUESTED_LATE: "RoutingRequested, received too late",
+    Event.ACCEPTED: "router accepts",
+    Event.REFUSED: "router refuses",
+    Event.ANSWER_BY_PASSED: "answer-by time passes",
+    Event.RESULT_SUCCESS: "RoutingResult None (success)",
+    Event.RESULT_CANCELLED: "RoutingResult Cancelled",
+    Event.RESULT_FAILED: "RoutingResult, other failure",
+    Event.SESSION_ENDED: "session Ended, Inactive or Error",
+    Event.WORK_DECLINED: "RoutingWorkResult Declined or TransferError",
+    Event.SEATED: "RoutingWorkResult Accepted, or the target joins",
+    Event.WINDOW_PASSED: "result window passes",
+}
+
+
+def routing_table() -> str:
+    """Per state, a line for each move and one for the events that leave it as it is."""
+    lines = ["| state | event | next | outcome |", "|---|---|---|---|"]
+    rows = [(state, event, row) for (state, event), row in TRANSITIONS.items()]
+    for state, group in groupby(rows, key=lambda row: row[0]):
+        stays = []
+        known = list(group)
+        for _, event, row in known:
+            if row.next is state and row.outcome is None:
+                stays.append(_EVENT_WORDS[event])
+            else:
+                lines.append(f"| {_name(state)} | {_EVENT_WORDS[event]} | {_name(row.next)} | {row.outcome or ''} |")
+        if stays:
+            rest = "any other event" if len(known) == len(Event) else "; ".join(stays)
+            lines.append(f"| {_name(state)} | {rest} | same | |")
+    return "\n".join(lines)
+
+
+def _name(state: State) -> str:
+    return "-" if state is State.NEW else state.value

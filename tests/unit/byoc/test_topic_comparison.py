@@ -1,0 +1,49 @@
+"""What is said about topics that exist and differ."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from byoc.topics.comparison import mismatches, missing
+from schemas.topics import TopicSpec
+
+
+@dataclass(frozen=True)
+class Found:
+    partitions: int
+    cleanup_policy: str = "delete"
+
+
+def spec(name: str, partitions: int = 4, policy: str = "delete") -> TopicSpec:
+    return TopicSpec(name=name, partitions=partitions, config={"cleanup.policy": policy})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "said"),
+    [
+        pytest.param(spec("a"), Found(4), [], id="equal"),
+        pytest.param(spec("a"), Found(8), ["a has 8 partitions, expected 4"], id="more partitions"),
+        pytest.param(spec("a"), Found(1), ["a has 1 partitions, expected 4"], id="fewer partitions"),
+        pytest.param(
+            spec("a", policy="compact"),
+            Found(4, "delete"),
+            ["a has cleanup.policy=delete, expected compact"],
+            id="state topic that forgets",
+        ),
+        pytest.param(spec("a", policy="compact,delete"), Found(4, "delete,compact"), [], id="order of policies"),
+        pytest.param(
+            spec("a", policy="compact"),
+            Found(2, "delete"),
+            ["a has 2 partitions, expected 4", "a has cleanup.policy=delete, expected compact"],
+            id="both",
+        ),
+        pytest.param(TopicSpec(name="a", partitions=4, config={}), Found(4, "delete"), [], id="Kafka's own default"),
+    ],
+)
+def test_differences_name_found_and_expected(wanted, found, said):
+    assert mismatches([wanted], {"a": found}) == said
+
+
+def test_a_topic_that_is_missing_is_no_mismatch():
+    assert mismatches([spec("a")], {}) == []
+    assert [topic.name for topic in missing([spec("a"), spec("b")], {"b": Found(4)})] == ["a"]

@@ -1,0 +1,259 @@
+"""The play: the same seed gives the same script, and the ledger says the truth about what was published."""
+
+import asyncio
+import re
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulator import entries
+from simulator.clock import SystemClock
+from simulator.facts import Expectation, read_facts
+from simulator.org import Org
+from simulator.routing_desk import Answer, AnswerRejectedError, Conclusion, Planned
+from simulator.scenario.options import DEFAULT_SHARES, Kind, ScenarioOptions
+from simulator.scenario.pacing import Pacer
+from simulator.scenario.plan import Script, StepKind, write_script
+from simulator.scenario.player import Player
+from simulator.scenario.render import Moment, render
+from simulator.settings import Settings
+from tests.support.published import Published, published_events
+
+SCRIPTS = [write_script(ScenarioOptions(), seed=5, number=number) for number in range(1, 200)]
+AT_MS = 1_767_225_600_000
+
+
+def moment(script: Script, seq: int) -> Moment:
+    return Moment(seq, AT_MS, script.rep_user_id, AT_MS)
+
+
+async def play(**options: Any) -> tuple[Org, list[Published]]:
+    """Play to the end, as fast as possible, with nobody who answers; routing requests time out after 50 ms."""
+    org = Org(Settings(routing_timeout_s=0.05), SystemClock())
+    playing = asyncio.create_task(Player(org, ScenarioOptions(**({"rate": 0.0} | options)), play_number=0).run())
+    async with asyncio.timeout(60):
+        while not playing.done():
+            org.conclude_overdue_routing()
+            await asyncio.sleep(0.002)
+    playing.result()
+    return org, published_events(org)
+
+
+def test_a_seed_and_a_number_always_give_the_same_script() -> None:
+    def scripts(seed: int) -> list[Script]:
+        return [write_script(ScenarioOptions(), seed=seed, number=number) for number in range(1, 20)]
+
+    assert scripts(5) == scripts(5)
+    assert scripts(5) != scripts(6)
+
+
+def test_no_id_of_a_play_is_used_twice() -> None:
+    ids = [value for script in SCRIPTS for step in script.steps for value in (step.event_uuid, step.entry_id)]
+    assert len(ids) == len(set(ids))
+    assert len({script.conversation_id for script in SCRIPTS}) == len(SCRIPTS)
+
+
+def test_what_the_play_means_by_an_event_is_what_its_payload_says() -> None:
+    kinds = set()
+    for script in SCRIPTS:
+        for seq, step in enumerate(script.steps, 1):
+            if step.kind is StepKind.ROUTING_SETTLED:
+                continue
+            rendered = render(script, step, moment(script, seq))
+            assert read_facts(rendered.event_type, entries.as_json(rendered.payload)) == rendered.facts
+            kinds.add(step.kind)
+    assert kinds == set(StepKind) - {StepKind.ROUTING_SETTLED}
+
+
+def test_texts_end_with_the_number_of_the_conversation_and_the_seq() -> None:
+    script = next(script for script in SCRIPTS if any(step.variant == "Text" for step in script.steps))
+    step = next(step for step in script.steps if step.variant == "Text")
+    payload = render(script, step, moment(script, 17)).payload
+    text = payload["payload"]["entryPayload"]["abstractMessage"]["staticContent"]["text"]
+    assert text.endswith(f" #{script.number}-17")
+
+
+def test_the_mixture_follows_the_shares() -> None:
+    counted = Counter(step.kind for script in SCRIPTS for step in script.steps)
+    messages = sum(DEFAULT_SHARES.values()) / DEFAULT_SHARES[Kind.MESSAGE]
+    assert counted[StepKind.MESSAGE] > sum(counted.values()) / messages / 2
+    only_notes = ScenarioOptions(shares=dict.fromkeys(DEFAULT_SHARES, 0.0) | {Kind.NOTE: 1.0})
+    middle = {step.kind for step in write_script(only_notes, seed=1, number=1).steps[2:-2]}
+    assert middle == {StepKind.NOTE}
+
+
+def test_an_event_is_about_one_kilobyte() -> None:
+    sizes = [
+        len(entries.as_json(render(script, step, moment(script, 1)).payload))
+        for script in SCRIPTS
+        for step in script.steps
+        if step.kind is StepKind.MESSAGE
+    ]
+    assert 800 < sum(sizes) / len(sizes) < 1300
+
+
+async def test_a_play_publishes_about_as_many_events_as_asked_for_and_ends_every_conversation() -> None:
+    org, events = await play(events=600, conversations=15)
+    scripted = [event for event in events if event.entry.expect is not Expectation.ROUTING_RESULT]
+    assert 600 <= len(scripted) < 700
+    assert org.desk.open_count == 0
+    by_conversation: dict[str, list[Published]] = {}
+    for event in events:
+        by_conversation.setdefault(event.entry.conversation_id, []).append(event)
+    for conversation in by_conversation.values():
+        assert [event.entry.seq for event in conversation] == list(range(1, len(conversation) + 1))
+        once = [event for event in conversation if event.entry.duplicate_of_seq is None]
+        assert once[0].session_status == "Active"
+        assert once[-1].session_status == "Ended"
+
+
+async def test_the_ledger_says_what_a_reader_of_the_events_would_say() -> None:
+    _, events = await play(events=600, duplicate_share=0.1)
+    for event in events:
+        facts = read_facts(event.event_type, event.event_payload)
+        assert (facts.expect, facts.conversation_id, facts.entry_id) == (
+            event.entry.expect,
+            event.entry.conversation_id,
+            event.entry.entry_id,
+        )
+        if event.entry.expect is Expectation.DELIVER and '"formatType":"Text"' in (event.event_payload or ""):
+            seq = event.entry.duplicate_of_seq or event.entry.seq
+            assert re.search(rf" #\d+-{seq}\"", event.event_payload or "")
+
+
+async def test_a_duplicate_has_the_uuid_and_payload_of_the_first_and_another_replay_id() -> None:
+    _, events = await play(events=400, duplicate_share=0.2)
+    first = {(event.entry.conversation_id, event.entry.seq): event for event in events}
+    repeats = [event for event in events if event.entry.duplicate_of_seq is not None]
+    assert len(repeats) > 40
+    for event in repeats:
+        original = first[event.entry.conversation_id, event.entry.duplicate_of_seq or 0]
+        assert event.entry.event_uuid == original.entry.event_uuid
+        assert event.event_payload == original.event_payload
+        assert event.entry.replay_id > original.entry.replay_id
+
+
+async def test_two_plays_with_one_seed_publish_the_same_conversations() -> None:
+    async def texts() -> dict[str, list[str | None]]:
+        _, events = await play(events=300, shares={Kind.ROUTING: 0}, seed=9)
+        return {
+            event.entry.event_uuid: [event.entry.conversation_id, event.entry.entry_type, event.entry.entry_id]
+            for event in events
+        }
+
+    assert await texts() == await texts()
+
+
+@pytest.mark.parametrize(
+    ("share", "planned", "concluded"),
+    [
+        pytest.param("ignore_share", Planned.IGNORE, Conclusion.TIMED_OUT, id="ignored"),
+        pytest.param("cancel_share", Planned.CANCEL, Conclusion.CANCELLED, id="withdrawn"),
+        pytest.param("result_first_share", Planned.RESULT_FIRST, Conclusion.CANCELLED, id="result first"),
+    ],
+)
+async def test_routing_ends_as_planned_with_one_result_each(
+    share: str, planned: Planned, concluded: Conclusion
+) -> None:
+    shares = {"ignore_share": 0, "cancel_share": 0, "result_first_share": 0} | {share: 1}
+    org, events = await play(events=150, shares={Kind.ROUTING: 20}, duplicate_share=0, **shares)
+    requests = org.desk.requests()
+    assert len(requests) > 10
+    assert {(request.planned, request.concluded) for request in requests} == {(planned, concluded)}
+    results = [event for event in events if event.entry.expect is Expectation.ROUTING_RESULT]
+    assert len(results) == len(requests)
+    asked = [event for event in events if event.entry.expect is Expectation.ROUTING_REQUEST]
+    first_is_result = [
+        result.entry.index < request.entry.index
+        for request in asked
+        for result in results
+        if result.entry.conversation_id == request.entry.conversation_id
+    ]
+    assert any(first_is_result)
+    if planned is Planned.RESULT_FIRST:
+        for request in asked:
+            before = events[request.entry.index - 2]
+            assert before.entry.expect is Expectation.ROUTING_RESULT
+            assert before.entry.conversation_id == request.entry.conversation_id
+            assert before.entry.created_at_ms >= request.entry.created_at_ms
+
+
+async def test_after_an_accepted_transfer_the_reps_change_places() -> None:
+    org = Org(Settings(routing_timeout_s=30), SystemClock())
+    options = ScenarioOptions(
+        events=60, rate=0, shares={Kind.ROUTING: 20}, ignore_share=0, cancel_share=0, result_first_share=0, seed=3
+    )
+    playing = asyncio.create_task(Player(org, options, play_number=0).run())
+    async with asyncio.timeout(30):
+        while not playing.done():
+            accept_all(org)
+            await asyncio.sleep(0.002)
+    playing.result()
+    assert {request.concluded for request in org.desk.requests()} == {Conclusion.ROUTED}
+    joins = [event for event in published_events(org) if event.entry.entry_type == "ParticipantChanged"]
+    inside = [request for request in org.desk.requests() if request.target_kind != "external"]
+    conversations = {request.conversation_id for request in org.desk.requests()}
+    assert sum('"operation":"add"' in (event.event_payload or "") for event in joins) >= len(inside) + len(
+        conversations
+    )
+
+
+def accept_all(org: Org) -> None:
+    for request in org.desk.requests():
+        if request.concluded is None:
+            try:
+                org.answer_routing(
+                    Answer(
+                        work_item_id=(request.work_item_id or "")[:15],
+                        conversation_id=request.conversation_id,
+                        routing_type=request.routing_type,
+                        success=True,
+                        externally_routed=request.target_kind == "external",
+                        error_message=None,
+                    )
+                )
+            except AnswerRejectedError as error:
+                pytest.fail(f"{request}: {error}")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"events": 0}, id="no events"),
+        pytest.param({"rate": -1}, id="negative rate"),
+        pytest.param({"shares": {"dance": 1}}, id="unknown kind"),
+        pytest.param({"shares": dict.fromkeys(DEFAULT_SHARES, 0)}, id="nothing to play"),
+        pytest.param({"ignore_share": 1.5}, id="share above one"),
+        pytest.param({"ignore_share": 0.6, "cancel_share": 0.6}, id="shares above one together"),
+        pytest.param({"speed": 3}, id="unknown option"),
+    ],
+)
+def test_options_that_no_play_can_follow_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(msgspec.json.encode(wrong), type=ScenarioOptions)
+
+
+def test_the_pace_is_kept_in_small_slices() -> None:
+    pacer = Pacer(2000, 0.0)
+    published = []
+    for slice_number in range(1, 201):
+        due = pacer.due(slice_number * 0.005)
+        pacer.count(due)
+        published.append(due)
+    assert sum(published) == 2000
+    assert max(published) <= 11
+
+
+def test_after_a_pause_there_is_no_burst() -> None:
+    pacer = Pacer(1000, 0.0)
+    assert pacer.due(10.0) == 100
+    pacer.count(100)
+    assert pacer.due(10.1005) == 100
+
+
+def test_a_slow_pace_gives_one_event_at_a_time() -> None:
+    pacer = Pacer(2, 0.0)
+    assert pacer.due(0.4) == 0
+    assert pacer.due(0.6) == 1
