@@ -9,9 +9,12 @@ import click
 from rich.console import Console
 
 from bench import pinning
+from bench.latency import measure_latency
 from bench.processor import measure_processor, measure_stock
+from bench.recovery import measure_recovery
 from bench.results import RESULTS_FILE, Result, save, show
 from bench.setting import Bench
+from bench.source import measure_source
 from byoc.errors import ByocError
 from byoc.kafka.local import LocalKafka
 from byoc.kafka.properties import Memory
@@ -19,8 +22,11 @@ from byoc.kafka.properties import Memory
 Measurement = Callable[[Bench], list[Result]]
 
 MEASUREMENTS: dict[str, Measurement] = {
+    "source": measure_source,
     "processor": measure_processor,
     "stock": measure_stock,
+    "recovery": measure_recovery,
+    "e2e": measure_latency,
 }
 
 

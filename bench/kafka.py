@@ -1,14 +1,16 @@
-"""The only importer of confluent_kafka in the benchmarks: progress that is polled often, fast writing, tail reading.
+"""The only importer of Kafka clients in the benchmarks: progress that is polled often, fast writing, tail reading.
 
 `byoc.kafka_client` makes a client per question, which is right for a command and too slow for a question every 20 ms.
 """
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, Producer, TopicPartition
+from aiokafka.partitioner import murmur2
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from bench.errors import MeasurementError
@@ -18,6 +20,9 @@ CALL_TIMEOUT_S = 10.0
 BY_KEY = -1  # librdkafka's "choose the partition by key"
 _END_OF_PARTITION = -191  # librdkafka's own code
 
+_QUIET = {"log_level": 0}
+
+T = TypeVar("T")
 Record = tuple[bytes, bytes | None, int]  # key, value, partition
 Offsets = dict[int, int]
 
@@ -32,6 +37,11 @@ class Committed:
     headers: dict[str, bytes]
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where all clients of the project place a key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
 def write(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> int:
     """Write records outside any transaction; returns their number when all are acknowledged."""
     failures: list[KafkaError] = []
@@ -42,6 +52,7 @@ def write(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> int:
 
     producer = Producer(
         {
+            **_QUIET,
             "bootstrap.servers": bootstrap_servers,
             "partitioner": PARTITIONER,
             "enable.idempotence": True,
@@ -68,16 +79,31 @@ def write(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> int:
     return count
 
 
+def _patiently(doing: str, ask: Callable[[], T]) -> T:
+    """Ask again while Kafka moves leaders or coordinators, as it does just after topics were created."""
+    deadline = time.monotonic() + CALL_TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as failure:
+            error = failure.args[0]
+            if time.monotonic() > deadline:
+                raise MeasurementError(f"{doing}: {error.str()}") from failure
+        time.sleep(0.1)
+
+
 class GroupProgress:
     """How far a consumer group has committed one topic."""
 
     def __init__(self, bootstrap_servers: str, group: str, topic: str, partitions: int) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group})
+        self._consumer = Consumer({**_QUIET, "bootstrap.servers": bootstrap_servers, "group.id": group})
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
 
     def offsets(self) -> Offsets:
         """Committed offset per partition; 0 where there is none."""
-        found = self._consumer.committed(self._places, timeout=CALL_TIMEOUT_S)
+        found = _patiently(
+            "asking for committed offsets", lambda: self._consumer.committed(self._places, timeout=CALL_TIMEOUT_S)
+        )
         return {place.partition: max(0, place.offset) for place in found}
 
     def close(self) -> None:
@@ -88,13 +114,17 @@ class CommittedEnds:
     """The end of a topic as a `read_committed` reader sees it."""
 
     def __init__(self, bootstrap_servers: str, topic: str, partitions: int) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self._admin = AdminClient({**_QUIET, "bootstrap.servers": bootstrap_servers})
         self._asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
 
     def offsets(self) -> Offsets:
         """End offset per partition; commit markers have offsets too."""
-        futures = self._admin.list_offsets(self._asked, isolation_level=IsolationLevel.READ_COMMITTED)
-        return {place.partition: int(future.result(CALL_TIMEOUT_S).offset) for place, future in futures.items()}
+
+        def ask() -> Offsets:
+            futures = self._admin.list_offsets(self._asked, isolation_level=IsolationLevel.READ_COMMITTED)
+            return {place.partition: int(future.result(CALL_TIMEOUT_S).offset) for place, future in futures.items()}
+
+        return _patiently("asking for end offsets", ask)
 
 
 class CommittedReader:
@@ -104,6 +134,7 @@ class CommittedReader:
         self._topic = topic
         self._consumer: Any = Consumer(
             {
+                **_QUIET,
                 "bootstrap.servers": bootstrap_servers,
                 "group.id": "byoc-bench-reader",  # never joined: partitions are assigned by hand
                 "isolation.level": "read_committed",

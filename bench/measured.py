@@ -57,12 +57,14 @@ class Measured:
                     return dict(pair.split("=", 1) for pair in line.split()[1:])
             self.check_running()
             time.sleep(0.05)
-        raise MeasurementError(f"starting {self.log_file.stem}: not ready in {READY_TIMEOUT_S:g} s: {self._tail()}")
+        raise MeasurementError(
+            f"starting {self.log_file.stem}: not ready in {READY_TIMEOUT_S:g} s: {self.last_words()}"
+        )
 
     def check_running(self) -> None:
         """Raise `MeasurementError` with its last output when it has ended."""
         if self._process.poll() is not None:
-            raise MeasurementError(f"{self.log_file.stem} ended with {self._process.returncode}: {self._tail()}")
+            raise MeasurementError(f"{self.log_file.stem} ended with {self._process.returncode}: {self.last_words()}")
 
     def cpu_s(self) -> float:
         """CPU seconds used so far, user and system, all threads."""
@@ -83,7 +85,8 @@ class Measured:
         """All it has written."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
-    def _tail(self) -> str:
+    def last_words(self) -> str:
+        """The end of its output, for an error message."""
         lines = [line.strip() for line in self.output().splitlines() if line.strip()]
         return " | ".join(lines[-4:]) or "it wrote nothing"
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.rates import Pace
+
 RESULTS_FILE = Path(__file__).parent / "results" / "latest.json"
 
 
@@ -29,6 +31,18 @@ class Result:
     def as_json(self) -> dict[str, object]:
         """The form in the file."""
         return {"name": self.name, "value": self.value, "unit": self.unit, "runs": list(self.runs)}
+
+
+def rated(name: str, unit: str, paces: Sequence[Pace]) -> Result:
+    """The result of runs that each had a rate."""
+    cpu_us = " ".join(f"{pace.cpu_us:.0f}" for pace in paces)
+    cores = " ".join(f"{pace.cores:.2f}" for pace in paces)
+    return Result(
+        name=name,
+        unit=unit,
+        runs=tuple(pace.per_s for pace in paces),
+        notes=f"us CPU each {cpu_us}; cores used {cores}",
+    )
 
 
 def save(results: Sequence[Result], file: Path = RESULTS_FILE) -> None:

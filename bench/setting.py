@@ -1,5 +1,6 @@
 """What all measurements of one benchmark share."""
 
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,11 @@ from byoc.topics.ensure import create_topics
 from schemas.topics import Topics
 
 PARTITIONS = 4
+
+
+def now_ms() -> int:
+    """Epoch milliseconds, UTC: the wall clock of the benchmarks."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,7 @@ def create_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, replica
 
 def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
     """Delete topics; one that does not exist is no error. Raises `BrokerError`."""
-    wanted = list(names)
+    wanted = sorted(set(names))  # Kafka refuses a request that names a topic twice
     if not wanted:
         return
     with _broker_errors("deleting topics", bootstrap_servers):
@@ -342,8 +342,17 @@ class _broker_errors:  # noqa: N801  # reads as a statement: `with _broker_error
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, KafkaException):
             cause = error.args[0]
-            reason = cause.str() if isinstance(cause, KafkaError) else str(cause)
-            raise BrokerError(
-                f"{self._where}: {reason}; check that Kafka runs there (`byoc kafka status`) and the address "
-                f"(--bootstrap-servers or KAFKA_BOOTSTRAP_SERVERS)"
-            ) from None
+            if not isinstance(cause, KafkaError):
+                raise BrokerError(f"{self._where}: {cause}") from None
+            raise BrokerError(f"{self._where}: {cause.str()}{_remedy(cause)}") from None
+
+
+def _remedy(cause: KafkaError) -> str:
+    if cause.code() < 0:  # librdkafka's own: nothing was heard from a broker
+        return (
+            "; check that Kafka runs there (`byoc kafka status`) and the address "
+            "(--bootstrap-servers or KAFKA_BOOTSTRAP_SERVERS)"
+        )
+    if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return "; check the name and --prefix, or create the topics with `byoc topics create`"
+    return ""

@@ -71,6 +71,12 @@ def _run(app: Any, settings: StreamsSettings, log_level: str) -> None:
             click.echo(f"ready http={settings.web_host}:{settings.web_port} app={settings.app_id}")
             sys.stdout.flush()
 
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def tell(*_: Any, **__: Any) -> None:
+        numbers = ",".join(str(partition.number) for partition in app.partitions)
+        click.echo(f"assigned generation={app.consumer_generation_id} partitions={numbers}")
+        sys.stdout.flush()
+
     worker = app.Worker(loglevel=log_level, redirect_stdouts=False, console_port=None, blocking_timeout=None)
     worker.spinner = None  # it sets the root logger to DEBUG: 18 % of the worker's time, and writes escape codes
     worker.execute_from_commandline()

@@ -39,7 +39,7 @@ def demo(events: int, rate: float, seed: int, partitions: int, routing_timeout_s
       byoc demo
       byoc demo --events 20000 --rate 2000 --seed 7
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     settings, console = Settings(), Console(width=None if sys.stdout.isatty() else 110)
     run_id = f"demo{int(time.monotonic() * 1000) % 1_000_000_000:09d}"
     shape = Shape(
@@ -61,7 +61,8 @@ def demo(events: int, rate: float, seed: int, partitions: int, routing_timeout_s
     sys.exit(0 if verdict.is_clean() else 1)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends a run as Ctrl-C does: the parts are stopped first."""
     raise KeyboardInterrupt
 
 

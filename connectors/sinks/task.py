@@ -77,9 +77,9 @@ class SinkTask:
 
     async def _run(self, ready: Callable[[], None]) -> None:
         # the form of a source task's transactional id
-        member = f"{self._worker.group_id}-{self._settings.connector}-{self._task_id}"
+        client_id = f"{self._worker.group_id}-{self._settings.connector}-{self._task_id}"
         producer = PlainProducer(
-            bootstrap_servers=self._worker.bootstrap_servers, client_id=member, overrides=self._worker.client
+            bootstrap_servers=self._worker.bootstrap_servers, client_id=client_id, overrides=self._worker.client
         )
         sink = self._make_sink()
         try:
@@ -88,18 +88,18 @@ class SinkTask:
             dispatcher = Dispatcher(
                 sink, producer, self._settings.limits, self._metrics, self._dead_letter if tolerated else None
             )
-            await self._serve(dispatcher, self._consumer(dispatcher, member), ready)
+            await self._serve(dispatcher, self._consumer(dispatcher, client_id), ready)
         finally:
             left = await producer.close(_FLUSH_S)
             if left:
                 log.warning("records were not acknowledged before the end", extra={"records": left})
             await sink.close()
 
-    def _consumer(self, dispatcher: Dispatcher, member: str) -> SinkConsumer:
+    def _consumer(self, dispatcher: Dispatcher, client_id: str) -> SinkConsumer:
         return SinkConsumer(
             bootstrap_servers=self._worker.bootstrap_servers,
             group_id=self._settings.group_id,
-            member=member,
+            client_id=client_id,
             topics=self._settings.topics,
             listener=_Ownership(dispatcher),
             overrides=self._worker.client,

@@ -40,14 +40,13 @@ class StepKind(StrEnum):
     SUPERVISOR_JOINED = "supervisor_joined"
     SUPERVISOR_LEFT = "supervisor_left"
     ROUTING_REQUESTED = "routing_requested"
-    ROUTING_SETTLED = "routing_settled"  # publishes who joined and left, once the request has ended
     REP_LEFT = "rep_left"
     SESSION_ENDED = "session_ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingPlan:
-    """Who is asked for and what is to become of the request."""
+    """Who is asked for, what is to become of the request, and who joins when it succeeds."""
 
     request_id: str | None  # None: the event carries no channelData
     routing_type: str
@@ -57,6 +56,9 @@ class RoutingPlan:
     planned: Planned
     names_work_item: bool
     cancel_after: float  # share of the routing time-out
+    joining_user_id: str
+    joining_entry_id: str
+    leaving_entry_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ class Script:
     @property
     def events(self) -> int:
         """How many events the steps publish, repeats included; what routing brings comes on top."""
-        return sum((step.kind is not StepKind.ROUTING_SETTLED) + (step.repeat_after is not None) for step in self.steps)
+        return len(self.steps) + sum(step.repeat_after is not None for step in self.steps)
 
 
 def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
@@ -127,11 +129,7 @@ def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions) -> list[
             variant = PLAIN_TEXT if plain else rng.choice(OTHER_FORMATS)
             steps = [_step(rng, StepKind.MESSAGE, text=some_text(rng), variant=variant)]
         case Kind.ROUTING:
-            steps = [
-                _step(rng, StepKind.ROUTING_REQUESTED, routing=_routing(rng, options)),
-                _step(rng, StepKind.MESSAGE, text=some_text(rng), variant=PLAIN_TEXT),
-                _step(rng, StepKind.ROUTING_SETTLED, variant=_record_id(rng, "005")),
-            ]
+            steps = [_step(rng, StepKind.ROUTING_REQUESTED, routing=_routing(rng, options))]
         case Kind.FLAG:
             steps = [_step(rng, StepKind.FLAG_RAISED, text=some_whisper(rng)), _step(rng, StepKind.FLAG_LOWERED)]
         case Kind.NOTE | Kind.INTERNAL:
@@ -179,6 +177,9 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
         planned=planned,
         names_work_item=rng.random() < 0.5,
         cancel_after=rng.uniform(0.1, 0.5),
+        joining_user_id=_record_id(rng, "005"),
+        joining_entry_id=new_uuid(rng),
+        leaving_entry_id=new_uuid(rng),
     )
 
 
@@ -204,9 +205,7 @@ def _step(
 
 def _with_repeats(rng: random.Random, steps: list[Step], share: float) -> list[Step]:
     return [
-        replace(step, repeat_after=rng.randint(0, _LONGEST_REPEAT_GAP))
-        if step.kind is not StepKind.ROUTING_SETTLED and rng.random() < share
-        else step
+        replace(step, repeat_after=rng.randint(0, _LONGEST_REPEAT_GAP)) if rng.random() < share else step
         for step in steps
     ]
 

@@ -13,6 +13,9 @@ from simulator.scenario.plan import RoutingPlan, Script, Step, StepKind, write_s
 from simulator.scenario.render import Moment, Rendered, render, render_participant
 from simulator.seeded import seeded
 
+# A second request, and the end of the session, come after the request before them has ended.
+_AFTER_ROUTING = (StepKind.ROUTING_REQUESTED, StepKind.REP_LEFT)
+
 
 @dataclass(frozen=True, slots=True)
 class _Event:
@@ -40,8 +43,8 @@ class _Conversation:
     rep_user_id: str
     started_at_ms: int
     at: int = 0
-    request_id: str | None = None  # the routing request that the play waits for, if any
-    routing: RoutingPlan | None = None
+    routing: RoutingPlan | None = None  # asked for, and not yet followed by who joined and left
+    request_id: str = ""
     repeats: list[_Repeat] = field(default_factory=list)
 
     @property
@@ -114,8 +117,13 @@ class Player:
             return True
         if step is None:
             return False
-        if step.kind is StepKind.ROUTING_SETTLED:
-            return self._settle(conversation, step)
+        if conversation.routing is not None:
+            request = self._org.desk.get(conversation.request_id)
+            if request is not None and _has_ended(request):
+                self._hand_over(conversation, conversation.routing, request)
+            elif step.kind in _AFTER_ROUTING:
+                self._waiting[conversation.request_id] = conversation
+                return False
         conversation.at += 1
         moment = self._moment(conversation)
         rendered = render(conversation.script, step, moment)
@@ -149,26 +157,15 @@ class Player:
             due_ms = event.created_at_ms + int(plan.cancel_after * self._org.settings.routing_timeout_ms)
             heapq.heappush(self._cancels, (due_ms, conversation.request_id))
 
-    def _settle(self, conversation: _Conversation, step: Step) -> bool:
-        """Publish who joined and left once the request has ended; until then the conversation waits."""
-        request = self._org.desk.get(conversation.request_id or "")
-        plan = conversation.routing
-        if request is None or plan is None:
-            raise RuntimeError(f"playing conversation {conversation.script.number}: settled without a request")
-        if not _has_ended(request):
-            self._waiting[request.request_id] = conversation
-            return False
-        conversation.at += 1
-        if request.concluded is Conclusion.ROUTED:
-            self._hand_over(conversation, plan, step)
-        return True
-
-    def _hand_over(self, conversation: _Conversation, plan: RoutingPlan, step: Step) -> None:
-        """The target joins; after a transfer the rep who asked leaves. Contacts outside never join."""
-        changes = [] if plan.target_kind == "external" else [("add", step.variant, "New rep", step.entry_id)]
-        if plan.routing_type == "Transfer" and plan.target_kind != "external":
-            changes.append(("remove", conversation.rep_user_id, conversation.script.rep_name, self._org.new_id()))
-            conversation.rep_user_id = step.variant
+    def _hand_over(self, conversation: _Conversation, plan: RoutingPlan, request: Request) -> None:
+        """After a success the target joins; after a transfer the rep who asked leaves. Contacts outside never join."""
+        conversation.routing = None
+        if request.concluded is not Conclusion.ROUTED or plan.target_kind == "external":
+            return
+        changes = [("add", plan.joining_user_id, "New rep", plan.joining_entry_id)]
+        if plan.routing_type == "Transfer":
+            changes.append(("remove", conversation.rep_user_id, conversation.script.rep_name, plan.leaving_entry_id))
+            conversation.rep_user_id = plan.joining_user_id
         for operation, user_id, name, entry_id in changes:
             moment = self._moment(conversation)
             rendered = render_participant(

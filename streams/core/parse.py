@@ -74,6 +74,7 @@ class _Envelope(msgspec.Struct, rename="camel"):
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _NOBODY = _Party()
+_UNREADABLE = "unreadable"  # a visibility that is there and is no word: not `Default`
 # Entries whose payload is not looked at; progress carries a text.
 _BODILESS = EPHEMERAL - {PROGRESS}
 
@@ -128,10 +129,11 @@ def _plain_text(body: _Payload) -> Content | None:
 
 
 def _strictest(outer: str | None, inner: str | None) -> str | None:
-    """Of the two places for visibilityStrategy, the one that says more than `Default`."""
-    if outer and outer != "Default":
-        return outer
-    return inner or outer or None
+    """Of the two places for visibilityStrategy, the one that says something else than `Default`, be it nothing."""
+    for strategy in (outer, inner):
+        if strategy is not None and strategy != "Default":
+            return strategy or _UNREADABLE
+    return outer or inner
 
 
 def parse_object(event: OutboundEvent) -> Object:
@@ -185,7 +187,8 @@ def _visibility(part: Object) -> str | None:
     value = part.get("visibilityStrategy")
     if value is None:
         return None
-    return as_text(value) or "unreadable"  # something is there and it is not `Default`
+    text = as_text(value)
+    return _UNREADABLE if text is None else text
 
 
 def _legacy_fields(extra_fields: str) -> tuple[str | None, Object | None]:

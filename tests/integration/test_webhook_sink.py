@@ -293,20 +293,6 @@ async def test_a_second_task_takes_its_share_while_requests_are_under_way(
     }
 
 
-async def test_an_older_copy_of_a_task_ends_when_a_newer_one_takes_over(
-    kafka: TestBroker, catalogue: Topics, channel: RunningChannel
-) -> None:
-    address = kafka.bootstrap_servers
-    produce_deliveries(kafka, catalogue, [delivery("c", 0)])
-    async with running(webhook_task(address, catalogue, channel.url)) as older:
-        await eventually(lambda: len(channel.lines()) == 1, "the older copy works")
-        async with running(webhook_task(address, catalogue, channel.url)):
-            with pytest.raises(TaskFailed, match="another worker runs the same task"):
-                await asyncio.wait_for(older, 30)
-            produce_deliveries(kafka, catalogue, [delivery("c", 1)])
-            await eventually(lambda: distinct(channel) == 2, "the newer copy works")
-
-
 async def test_the_receiver_away_for_a_while_only_delays(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
     produce_deliveries(kafka, catalogue, [delivery(*each) for each in spread(40)])
     log_file = tmp_path / "received.jsonl"

@@ -6,12 +6,7 @@ from hypothesis import strategies as st
 from tests.support.domain import Partition
 from tests.support.histories import HORIZON_MS, History, Reading, histories, readings
 
-PROPERTY = settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+PROPERTY = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @st.composite

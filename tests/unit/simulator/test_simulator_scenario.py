@@ -59,12 +59,10 @@ def test_what_the_play_means_by_an_event_is_what_its_payload_says() -> None:
     kinds = set()
     for script in SCRIPTS:
         for seq, step in enumerate(script.steps, 1):
-            if step.kind is StepKind.ROUTING_SETTLED:
-                continue
             rendered = render(script, step, moment(script, seq))
             assert read_facts(rendered.event_type, entries.as_json(rendered.payload)) == rendered.facts
             kinds.add(step.kind)
-    assert kinds == set(StepKind) - {StepKind.ROUTING_SETTLED}
+    assert kinds == set(StepKind)
 
 
 def test_texts_end_with_the_number_of_the_conversation_and_the_seq() -> None:

@@ -1,0 +1,138 @@
+"""`e2e.p50_ms` and `e2e.p99_ms`: from publishing to a readable delivery, at 2,000 events/s through both stages.
+
+The simulator plays its scenario; the source worker and the processor share the measured core. Each delivery is
+compared with its event's CreatedDate, which the simulator sets when it publishes, at the moment when a `read_committed`
+reader gets it: one clock, whole milliseconds, so that half a millisecond is added on average. Afterwards the
+simulator's ledger decides whether every delivery came, and came once.
+"""
+
+import json
+import time
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.errors import MeasurementError
+from bench.kafka import CommittedReader
+from bench.measured import Measured
+from bench.rates import percentile
+from bench.results import Result
+from bench.setting import PARTITIONS, Bench, now_ms
+from bench.source import source_files
+from schemas.codec import decode
+from schemas.records import Delivery, DeliveryKind
+from schemas.topics import Topics
+
+RATE_PER_S = 2_000
+WARM_UP_S = 5.0
+MEASURED_S = 20.0
+ARRIVAL_TIMEOUT_S = 30.0
+# Conversations with an open routing request wait, and no router answers here: enough must be left to go on.
+SPARE_EVENTS = 3
+LEDGER_PAGE = 10_000
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What the reader got: copies of each delivery, and (CreatedDate, delay) of those that count."""
+
+    copies: Counter[str] = field(default_factory=Counter)
+    delays: list[tuple[int, int]] = field(default_factory=list)
+
+    def take(self, reader: CommittedReader, timeout_s: float) -> None:
+        """Read what is there, waiting at most `timeout_s` for the first."""
+        for record in reader.poll(timeout_s):
+            at_ms = now_ms()
+            delivery = decode(Delivery, record.value)
+            self.copies[delivery.entry_id] += 1
+            if delivery.kind == DeliveryKind.MESSAGE:
+                self.delays.append((delivery.created_at_ms, at_ms - delivery.created_at_ms))
+
+
+def measure_latency(bench: Bench) -> list[Result]:
+    """Play for 25 s, `bench.runs` times, with everything new each time."""
+    runs = [_run(bench, number) for number in range(bench.runs)]
+    return [
+        Result(name="e2e.p50_ms", unit="ms", runs=tuple(percentile(run, 0.5) for run in runs)),
+        Result(
+            name="e2e.p99_ms",
+            unit="ms",
+            runs=tuple(percentile(run, 0.99) for run in runs),
+            notes="deliveries measured: " + " ".join(f"{len(run):,}" for run in runs),
+        ),
+    ]
+
+
+def _run(bench: Bench, number: int) -> list[int]:
+    topics = bench.topics()
+    options = ["simulate", "--grpc-port", "0", "--http-port", "0", "--seed", str(number + 1)]
+    with bench.start(f"e2e-simulator-{number}", "byoc", options, on_measured_core=False) as simulator:
+        address = simulator.wait_ready()
+        files = source_files(bench, topics, address)
+        with (
+            bench.streams_worker(f"e2e-processor-{number}", topics) as processor,
+            bench.start(f"e2e-source-{number}", "byoc", ["connect", *files, "--exit-on-failure"]) as source,
+        ):
+            processor.wait_ready()
+            source.wait_ready()
+            return _play(bench, topics, f"http://{address['http']}", [simulator, processor, source])
+
+
+def _play(bench: Bench, topics: Topics, simulator_url: str, parts: list[Measured]) -> list[int]:
+    arrivals = Arrivals()
+    start = dict.fromkeys(range(PARTITIONS), 0)
+    with CommittedReader(bench.bootstrap_servers, topics.deliveries, start) as reader:
+        events = int(RATE_PER_S * (WARM_UP_S + MEASURED_S)) * SPARE_EVENTS
+        _ask(f"{simulator_url}/v1/scenario", {"events": events, "rate": RATE_PER_S, "conversations": 400})
+        begin_ms = now_ms()
+        end_s = time.monotonic() + WARM_UP_S + MEASURED_S
+        while time.monotonic() < end_s:
+            arrivals.take(reader, 0.1)
+        end_ms = now_ms()
+        for part in parts:
+            part.check_running()
+        published = _published(simulator_url, end_ms)
+        _await(arrivals, reader, published)
+    counted_from_ms = begin_ms + int(WARM_UP_S * 1000)
+    return [delay_ms for created_at_ms, delay_ms in arrivals.delays if counted_from_ms <= created_at_ms < end_ms]
+
+
+def _published(simulator_url: str, end_ms: int) -> set[str]:
+    """Entries published before `end_ms` that must be delivered. Raises `MeasurementError` when the play was slow."""
+    entries: set[str] = set()
+    total = after = 0
+    while True:
+        page = _ask(f"{simulator_url}/v1/ledger?after={after}&limit={LEDGER_PAGE}")
+        events = [event for event in page["events"] if event["created_at_ms"] < end_ms]
+        total += len(events)
+        entries |= {event["entry_id"] for event in events if event["expect"] == "deliver"}
+        after = page["next"]
+        if len(events) < LEDGER_PAGE:
+            break
+    wanted = RATE_PER_S * (WARM_UP_S + MEASURED_S)
+    if total < 0.9 * wanted:
+        raise MeasurementError(
+            f"playing {RATE_PER_S} events/s: only {total} of {wanted:.0f} were published; the core of broker and"
+            " simulator was too busy"
+        )
+    return entries
+
+
+def _await(arrivals: Arrivals, reader: CommittedReader, published: set[str]) -> None:
+    """Wait for the rest; raise `MeasurementError` for deliveries that do not come, or came twice."""
+    deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
+    while not published <= arrivals.copies.keys() and time.monotonic() < deadline:
+        arrivals.take(reader, 0.1)
+    lost = len(published - arrivals.copies.keys())
+    duplicated = sum(arrivals.copies.values()) - len(arrivals.copies)
+    if lost or duplicated:
+        raise MeasurementError(
+            f"checking the deliveries end to end: lost={lost} duplicated={duplicated} of {len(published)}"
+        )
+
+
+def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=30) as answer:
+        return json.load(answer)

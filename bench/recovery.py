@@ -1,0 +1,164 @@
+"""`recovery.records_per_s`: a real worker restores its three tables from their changelogs.
+
+The changelogs are written beforehand: the values that the core makes of real events, one record per change. The time
+is what the worker's own log says: from "Restoring state" (joined, fenced, ends known) to "Recovery complete"
+(restored, timers rebuilt, positions found, partitions resumed). Afterwards conversations and requests must be there
+as they were written, and repeats of known entries must be recognised.
+"""
+
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from bench.errors import MeasurementError
+from bench.events import Played, play
+from bench.following import follow
+from bench.kafka import BY_KEY, CommittedEnds, GroupProgress, Record, partition_of, write
+from bench.results import Result
+from bench.setting import PARTITIONS, Bench, now_ms
+from schemas.topics import STATE_TABLES, Topics
+from streams.core.conversation import apply
+from streams.core.rules import Rules
+from streams.core.state import Conversation, RoutingRequest, Seen
+from streams.core.step import CONVERSATIONS, ROUTING, SEEN
+
+EVENTS = 200_000  # about 1.7 changelog records each
+REPEATS = 500
+CHECKED_CONVERSATIONS = 300
+RECOVERY_TIMEOUT_S = 120.0
+
+_STARTED = "Restoring state from changelog topics"
+_ENDED = "Recovery complete, partitions resumed"
+_TIME = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\]")
+
+
+@dataclass(slots=True)
+class Folded:
+    """The state that the events make, and the `changes` of the last one as (table, key, value)."""
+
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    requests: dict[str, RoutingRequest] = field(default_factory=dict)
+    entries: dict[str, Seen] = field(default_factory=dict)
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        return self.conversations.get(conversation_id)
+
+    def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
+        return self.requests.get(f"{conversation_id}|{request_id}")
+
+    def seen(self, key: str) -> Seen | None:
+        return self.entries.get(key)
+
+    def take(self, played: Played, at_ms: int, rules: Rules) -> Iterator[tuple[str, str, Any]]:
+        """Apply one event; yields (table, key, value) of each change."""
+        step = apply(self, played.record, at_ms, rules)
+        if step.conversation is not None:
+            self.conversations[step.conversation.key] = step.conversation
+            yield CONVERSATIONS, step.conversation.key, step.conversation
+        for request in step.requests:
+            self.requests[request.key] = request
+            yield ROUTING, request.key, request
+        for key, seen in step.seen:
+            self.entries[key] = seen
+            yield SEEN, key, seen
+
+
+@dataclass(slots=True)
+class Written:
+    """Changelogs of `records` records, their state, and some of the events behind it."""
+
+    topics: Topics
+    state: Folded
+    records: int
+    repeats: list[Played]
+
+
+def measure_recovery(bench: Bench) -> list[Result]:
+    """Start a worker on the same changelogs `bench.runs` times."""
+    written = _written(bench, bench.events or EVENTS)
+    rates = tuple(_run(bench, number, written) for number in range(bench.runs))
+    notes = f"{written.records:,} records of {len(STATE_TABLES)} tables"
+    return [Result(name="recovery.records_per_s", unit="records/s", runs=rates, notes=notes)]
+
+
+def _written(bench: Bench, count: int) -> Written:
+    topics, state, rules = bench.topics(), Folded(), Rules()
+    encode = msgspec.msgpack.Encoder().encode
+    records: dict[str, list[Record]] = {table: [] for table in STATE_TABLES}
+    at_ms, repeats = now_ms(), []
+    for number, played in enumerate(play(count, now_ms=at_ms)):
+        partition = partition_of(played.key, PARTITIONS)
+        for table, key, value in state.take(played, at_ms, rules):
+            records[table].append((key.encode(), encode(value), partition))
+        if number >= count - REPEATS and played.delivered_entry_id is not None:
+            repeats.append(played)
+    total = sum(write(bench.bootstrap_servers, topics.changelog(table), records[table]) for table in STATE_TABLES)
+    return Written(topics, state, total, repeats)
+
+
+def _run(bench: Bench, number: int, written: Written) -> float:
+    topics = written.topics
+    with bench.streams_worker(f"recovery-{number}", topics, "--log-level", "INFO") as worker:
+        url = f"http://{worker.wait_ready()['http']}"
+        deadline = time.monotonic() + RECOVERY_TIMEOUT_S
+        while _ENDED not in worker.output():
+            worker.check_running()
+            if time.monotonic() > deadline:
+                raise MeasurementError(f"recovering {written.records} records took over {RECOVERY_TIMEOUT_S:g} s")
+            time.sleep(0.05)
+        log = worker.output()
+        _check_answers(url, written.state)
+        _check_repeats(bench, worker, written)
+    return written.records / (_logged_at(log, _ENDED) - _logged_at(log, _STARTED)).total_seconds()
+
+
+def _logged_at(log: str, message: str) -> datetime:
+    for line in log.splitlines():
+        stamp = _TIME.search(line)
+        if message in line and stamp is not None:
+            return datetime.strptime(stamp[1], "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007  two local times, subtracted
+    raise MeasurementError(f"reading the worker's log: no line says {message!r}")
+
+
+def _check_answers(url: str, state: Folded) -> None:
+    """The query API must tell what was written, conversation by conversation, and all requests."""
+    step = max(1, len(state.conversations) // CHECKED_CONVERSATIONS)
+    for conversation_id, value in list(state.conversations.items())[::step]:
+        answer = _get(f"{url}/v1/conversations/{conversation_id}")
+        expected = {name: getattr(value.counters, name) for name in value.counters.__struct_fields__}
+        if answer["counters"] != expected or answer["last_activity_ms"] != value.last_activity_ms:
+            raise MeasurementError(f"checking the restored state: conversation {conversation_id} differs")
+    found = len(_get(f"{url}/v1/routing/requests")["requests"])
+    if found != len(state.requests):
+        raise MeasurementError(f"checking the restored state: {found} of {len(state.requests)} requests")
+
+
+def _get(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.URLError as error:
+        raise MeasurementError(f"asking {url}: {error}") from error
+
+
+def _check_repeats(bench: Bench, worker: Any, written: Written) -> None:
+    """Entries that were delivered before must not be delivered again: `seen` was restored."""
+    servers, topics = bench.bootstrap_servers, written.topics
+    ends = CommittedEnds(servers, topics.events, PARTITIONS)
+    write(servers, topics.events, ((played.key, played.value, BY_KEY) for played in written.repeats))
+    progress = GroupProgress(servers, topics.app_id, topics.events, PARTITIONS)
+    try:
+        follow(worker, progress.offsets, until=sum(ends.offsets().values()))
+    finally:
+        progress.close()
+    repeated = sum(CommittedEnds(servers, topics.deliveries, PARTITIONS).offsets().values())
+    if repeated:
+        raise MeasurementError(f"checking the restored state: {repeated} known entries were delivered again")

@@ -1,0 +1,102 @@
+"""`byoc fault`: seeded faults end to end."""
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import click
+
+from byoc.demo.cli import interrupt
+from byoc.errors import ByocError
+from byoc.fault.blows import Blows
+from byoc.fault.schedule import plan
+from byoc.settings import Settings
+from byoc.system.http import get_json, post_json
+from byoc.system.system import Shape, System, running
+from byoc.verification.verdict import Verdict
+from byoc.verification.waiting import scenario_is_over, settled_verdict
+from schemas.topics import Topics
+
+PLAY_EVENTS = 1500  # a play is short, so that the last one ends soon after the last round
+LOOK_S = 0.5
+
+
+@click.command()
+@click.option("--seed", type=int, default=1, show_default=True, help="Repeats the schedule and the conversations.")
+@click.option("--rounds", type=click.IntRange(min=0), default=20, show_default=True, help="Number of blows.")
+@click.option("--rate", type=click.FloatRange(min=1), default=250.0, show_default=True, help="Events per second.")
+@click.option("--streams-workers", type=click.IntRange(min=1), default=2, show_default=True)
+def fault(seed: int, rounds: int, rate: float, streams_workers: int) -> None:
+    """Kill (-9), freeze, replace and restart workers under load, then count what arrived.
+
+    Exits with 1 when anything was lost, duplicated, reordered or leaked.
+
+    \b
+    Example:
+      byoc fault --seed 1 --rounds 20
+    """
+    signal.signal(signal.SIGTERM, interrupt)
+    settings = Settings()
+    topics = Topics(prefix=f"fault{seed}", app_id=f"fault{seed}-streams")
+    shape = Shape(topics=topics, folder=settings.byoc_home / "fault", seed=seed, streams_workers=streams_workers)
+    try:
+        with running(shape, settings) as system:
+            blows = Blows(system, click.echo)
+            verdict = _break(system, blows, seed=seed, rounds=rounds, rate=rate)
+            counts = f"kills={blows.kills} rebalances={blows.rebalances()}"
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; everything that was started has been stopped") from None
+    for finding in verdict.findings():
+        click.echo(finding)
+    click.echo(f"{counts} {verdict.last_line()}")
+    sys.exit(0 if verdict.is_clean() else 1)
+
+
+def _break(system: System, blows: Blows, *, seed: int, rounds: int, rate: float) -> Verdict:
+    for line in system.start():
+        click.echo(line)
+    schedule = plan(seed, rounds, system.streams_names(), system.shape.session_timeout_s)
+    with _load(system, seed, rate):
+        for number, blow in enumerate(schedule, 1):
+            blows.revive()
+            blows.deal(number, blow)
+    return settled_verdict(
+        system.simulator_url,
+        system.bootstrap_servers,
+        system.shape.topics,
+        system.partner_log,
+        each_look=blows.revive,
+    )
+
+
+@contextlib.contextmanager
+def _load(system: System, seed: int, rate: float) -> Iterator[None]:
+    """Plays one after another while the body runs; on leaving, waits until the last one is over."""
+    enough = threading.Event()
+    failures: list[ByocError] = []
+
+    def play() -> None:
+        number = 0
+        try:
+            while not enough.is_set() or not scenario_is_over(system.simulator_url):
+                if not enough.is_set() and scenario_is_over(system.simulator_url):
+                    number += 1
+                    options = {"events": PLAY_EVENTS, "rate": rate, "seed": seed * 1000 + number}
+                    post_json(f"{system.simulator_url}/v1/scenario", options)
+                time.sleep(LOOK_S)
+        except ByocError as error:
+            failures.append(error)
+
+    player = threading.Thread(target=play, name="load")
+    player.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        player.join()
+    for failure in failures:
+        raise failure
+    click.echo(f"the load is over: {get_json(f'{system.simulator_url}/v1/stats')['published']} events published")

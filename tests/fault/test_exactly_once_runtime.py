@@ -1,0 +1,110 @@
+"""The runtime under kills, rebalances, zombies, errors and broker restarts: each event once, in order, counted once."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from byoc.kafka.local import LocalKafka
+from streams.runtime.app import EXIT_LOST
+from tests.support.fault_run import FaultRun, fault_run
+from tests.support.kafka import TestBroker, Unique
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+
+@contextmanager
+def running(kafka: TestBroker, unique: Unique, folder: Path, *, seed: int, workers: int = 1) -> Iterator[FaultRun]:
+    """A run whose workers have begun to put out."""
+    with fault_run(kafka, unique, folder, seed=seed) as run:
+        for _ in range(workers):
+            run.start_worker()
+        run.until_outputs(500)
+        yield run
+
+
+def test_kill_minus_9_under_load_loses_and_doubles_nothing(kafka: TestBroker, unique: Unique, tmp_path: Path) -> None:
+    with running(kafka, unique, tmp_path, seed=21) as run:
+        for _ in range(3):
+            run.until_outputs(int(run.spread(200, 1500)))
+            successor = run.start_worker()
+            run.workers[-2].kill()
+            run.until(lambda w=successor: "partitions resumed" in w.log, "the successor's recovery")
+        verdict = run.verdict()
+    assert verdict.is_exactly_once, verdict
+
+
+def test_a_worker_that_joins_and_workers_that_leave_lose_and_double_nothing(
+    kafka: TestBroker, unique: Unique, tmp_path: Path
+) -> None:
+    with running(kafka, unique, tmp_path, seed=22) as run:
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            joined = run.start_worker()
+            run.until(lambda w=joined: "partitions resumed" in w.log, "the new worker's share")
+            run.until_outputs(int(run.spread(200, 1000)))
+            leaving = run.workers[-2]
+            leaving.send(how)
+            leaving.wait(20)
+            run.until_outputs(500)
+        verdict = run.verdict()
+    assert verdict.is_exactly_once, verdict
+
+
+def test_a_zombie_is_fenced_and_ends_with_its_own_exit_code(
+    kafka: TestBroker, unique: Unique, tmp_path: Path
+) -> None:
+    with running(kafka, unique, tmp_path, seed=23) as run:
+        zombie = run.workers[0]
+        successor = run.start_worker()
+        zombie.send(signal.SIGSTOP)
+        run.until(lambda: "partitions resumed" in successor.log, "the take-over")
+        run.until_outputs(500)
+        zombie.send(signal.SIGCONT)
+        code = zombie.wait(30)
+        run.until_outputs(500)
+        verdict = run.verdict()
+    assert verdict.is_exactly_once, verdict
+    assert code == EXIT_LOST, zombie.log[-2000:]
+    assert "fenced" in zombie.log
+
+
+def test_an_agent_that_raises_in_the_middle_of_a_batch_ends_the_process_and_its_successor_repeats_the_batch(
+    kafka: TestBroker, unique: Unique, tmp_path: Path
+) -> None:
+    with fault_run(kafka, unique, tmp_path, seed=24) as run:
+        failing = run.start_worker(fail_at=3_000)
+        run.until_outputs(500)
+        assert failing.wait(30) != 0
+        run.start_worker()
+        run.until_outputs(2_000)
+        verdict = run.verdict()
+    assert "failing at event 3000" in failing.log
+    assert verdict.is_exactly_once, verdict
+
+
+def test_orderly_stops_and_starts_lose_and_double_nothing(kafka: TestBroker, unique: Unique, tmp_path: Path) -> None:
+    with running(kafka, unique, tmp_path, seed=25) as run:
+        for _ in range(2):
+            run.until_outputs(int(run.spread(200, 1500)))
+            run.workers[-1].send(signal.SIGTERM)
+            assert run.workers[-1].wait(20) == 0, run.workers[-1].log[-2000:]
+            run.start_worker()
+            run.until_outputs(500)
+        verdict = run.verdict()
+    assert verdict.is_exactly_once, verdict
+
+
+def test_a_broker_restart_in_the_middle_loses_and_doubles_nothing(
+    own_kafka: LocalKafka, unique: Unique, tmp_path: Path
+) -> None:
+    broker = TestBroker(own_kafka.bootstrap_servers)
+    with running(broker, unique, tmp_path, seed=26) as run:
+        own_kafka.kill()
+        own_kafka.start()
+        run.until_outputs(1_000)
+        verdict = run.verdict()
+        codes = [worker.exit_code for worker in run.workers]
+    assert verdict.is_exactly_once, verdict
+    assert codes == [None], "the worker lives through a restart"
