@@ -19,7 +19,7 @@ from simulator.facts import Expectation
 from simulator.routing_desk import Conclusion, Planned, Request
 from simulator.routing_results import routing_result_payload
 from simulator.scenario.options import ScenarioOptions
-from simulator.scenario.plan import Script, Step, StepKind, write_script
+from simulator.scenario.plan import Script, Step, write_script
 from simulator.scenario.render import Moment, Rendered, render
 from simulator.seeded import new_uuid, seeded
 
@@ -99,20 +99,16 @@ def _conversation(seed: int, number: int, at_ms: int) -> Iterator[_Published]:
     """The events of one conversation in order; about 1 % come twice."""
     script = write_script(ScenarioOptions(), seed=seed, number=number)
     rng = seeded(seed, f"bench conversation {number}")
-    seq = 0
     request: Request | None = None
-    for step in script.steps:
-        seq += 1
-        if step.kind is StepKind.ROUTING_SETTLED:
-            if request is not None:
-                yield _settled(rng, request, at_ms)
-            continue
+    for seq, step in enumerate(script.steps, 1):
         rendered = render(script, step, Moment(seq, at_ms, script.rep_user_id, at_ms))
-        request = _request(script, step, rendered, at_ms) or request
         leaves = step.entry_id if rendered.facts.expect in _LEAVES else None
         yield _Published(step.event_uuid, rendered.event_type, rendered.payload, leaves)
         if step.repeat_after is not None:
             yield _Published(step.event_uuid, rendered.event_type, rendered.payload, None)
+        if request is not None:  # asked for in the step before
+            yield _settled(rng, request, at_ms)
+        request = _request(script, step, rendered, at_ms)
 
 
 def _request(script: Script, step: Step, rendered: Rendered, at_ms: int) -> Request | None:

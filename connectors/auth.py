@@ -156,8 +156,8 @@ def token_of(credentials: Credentials, status: int, body: str) -> Token:
     try:
         client.parse_request_body_response(body)
         reply = json.loads(body)
-        instance_url, identity = reply["instance_url"], reply["id"]
-    except (MissingTokenError, ValueError, KeyError, TypeError) as error:
+        access_token, instance_url, identity = (_filled(reply[key]) for key in ("access_token", "instance_url", "id"))
+    except (MissingTokenError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TerminalError(
             f"{asking}: answer {status} is no token reply with access_token, instance_url and id; check"
             " salesforce.login.url (it must be the org's My Domain URL)"
@@ -167,11 +167,13 @@ def token_of(credentials: Credentials, status: int, body: str) -> Token:
         raise TerminalError(
             f"{asking}: refused ({reason}); check salesforce.client.id, its secret or key, and salesforce.login.url"
         ) from error
-    return Token(
-        access_token=str(reply["access_token"]),
-        instance_url=str(instance_url).rstrip("/"),
-        org_id=org_id_of(str(identity), asking),
-    )
+    return Token(access_token=access_token, instance_url=instance_url.rstrip("/"), org_id=org_id_of(identity, asking))
+
+
+def _filled(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("empty, or no text")
+    return value
 
 
 def org_id_of(identity_url: str, asking: str = "reading the org id") -> str:

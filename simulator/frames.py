@@ -20,12 +20,21 @@ _FIELD_4_VARINT = b"\x20"
 
 def varint(number: int) -> bytes:
     """Protobuf's variable-length form of a non-negative integer."""
+    if number < 0x4000:  # nearly every length here
+        return _SHORT_VARINTS[number]
+    return _long_varint(number)
+
+
+def _long_varint(number: int) -> bytes:
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+_SHORT_VARINTS = tuple(_long_varint(number) for number in range(0x4000))
 
 
 def producer_event(event_id: str, schema_id: str, payload: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """`byoc partner channel|router`."""
 
 import asyncio
-import binascii
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -22,6 +21,7 @@ from byoc.settings import Settings
 from connectors import clock
 from connectors.errors import ConnectorError
 from connectors.runtime.connector import Task
+from connectors.sinks.signing import signer_of
 from schemas.topics import DEFAULT_PREFIX, Topics
 
 
@@ -119,11 +119,9 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 def _webhook(secret: str) -> Webhook:
     try:
-        return Webhook(secret)
-    except (ValueError, binascii.Error, RuntimeError) as error:
-        raise ByocError(
-            f"reading --secret: {error}; it is whsec_ followed by base64, the sink's webhook.secret"
-        ) from None
+        return signer_of(secret)
+    except ValueError as error:
+        raise ByocError(f"reading --secret: {error}; give the webhook.secret of the sink") from None
 
 
 def _log(path: Path) -> ReceivedLog:

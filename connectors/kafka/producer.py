@@ -119,6 +119,10 @@ class TransactionalProducer:
         """
         self._call("committing a transaction of", lambda: self._producer.commit_transaction(_CALL_TIMEOUT_S))
 
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what was produced is at the brokers, still uncommitted; False when it is not in time."""
+        return int(self._producer.flush(timeout_s)) == 0
+
     def abort(self) -> None:
         """Drop the open transaction. Raises `Fenced`, `ProducerLost`."""
         self._call("aborting a transaction of", lambda: self._producer.abort_transaction(_ABORT_TIMEOUT_S))

@@ -69,7 +69,7 @@ class Session:
         self._tokens = tokens
         self._metrics = metrics
         self._serving = serving
-        self._subscription = Subscription(settings.policy)
+        self.subscription = Subscription(settings.policy)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=settings.transactional_id)
         self._producer: TransactionalProducer | None = None
         self._delivery: Delivery | None = None
@@ -185,7 +185,7 @@ class Session:
     # -- the protocol's inputs
 
     def _feed(self, event: Input) -> list[Effect]:
-        effects = self._subscription.advance(event, now_s=clock.monotonic_s(), jitter=random.random())  # noqa: S311 - spreads retries
+        effects = self.subscription.advance(event, now_s=clock.monotonic_s(), jitter=random.random())  # noqa: S311 - spreads retries
         for effect in effects:
             self._carry_out(effect)
         self._arm_timer()
@@ -193,7 +193,7 @@ class Session:
 
     def _arm_timer(self) -> None:
         """Wake when the protocol wants to be; a timer that fires too early does no harm, so later dues are left."""
-        due_s = self._subscription.next_timer_s
+        due_s = self.subscription.next_timer_s
         if due_s is None or (self._timer is not None and self._timer_due_s <= due_s):
             return
         if self._timer is not None:
@@ -238,7 +238,7 @@ class Session:
         self._metrics.committed(
             events=sum(batch.content.events for batch in batches),
             dead_letters=sum(batch.content.dead_letters for batch in batches),
-            inflight=self._subscription.position.inflight_events,
+            inflight=self.subscription.position.inflight_events,
             delay_s=clock.monotonic_s() - received_s,
             now_ms=clock.now_ms(),
             newest_ms=newest[-1] if newest else None,

@@ -8,6 +8,7 @@ from connectors import clock
 from connectors.auth import Credentials, TokenSource
 from connectors.errors import RetriableError, TaskFailed, TerminalError
 from connectors.pubsub.metrics import SourceMetrics
+from connectors.pubsub.protocol import Subscription
 from connectors.pubsub.session import Session
 from connectors.pubsub.settings import SourceSettings
 
@@ -62,6 +63,11 @@ class SourceTask:
         self._stopping.set()
         if self._session is not None:
             self._session.stop()
+
+    @property
+    def subscription(self) -> Subscription | None:
+        """The state of the running session's subscription, to look at; None before the first session."""
+        return self._session.subscription if self._session is not None else None
 
     def _serving(self) -> None:
         ready, self._ready = self._ready, None

@@ -1,7 +1,8 @@
 """Configuration files: Java .properties, and the JSON documents of Kafka Connect's REST API. Pure.
 
 Both become a flat map of strings. In .properties: `key=value`, `key: value` or `key value`, `#` and `!` comments, a
-backslash at the end of a line continues it, backslash escapes inside (`\\:`, `\\t`, `\\u00e9`).
+backslash at the end of a line continues it, backslash escapes inside (`\\:`, `\\t`, `\\u00e9`). Blanks at the end of a
+value are dropped; Java keeps them, and nobody means them.
 """
 
 import json

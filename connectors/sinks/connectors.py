@@ -1,13 +1,9 @@
 """The sink connectors that a worker can run: their keys, and how they are put together."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
-
-from standardwebhooks import Webhook
 
 from connectors import clock
 from connectors.auth import ClientCredentials, Credentials, JwtBearer, TokenSource
@@ -31,6 +27,7 @@ from connectors.sinks.dispatcher import Limits
 from connectors.sinks.http import HttpClient, RetryPolicy
 from connectors.sinks.interaction import InteractionCaller, Service
 from connectors.sinks.metrics import SinkMetrics
+from connectors.sinks.signing import signer_of
 from connectors.sinks.task import SinkSettings, SinkTask
 from connectors.sinks.webhook import WebhookPoster
 from schemas.topics import Topics
@@ -43,15 +40,11 @@ def _positive(value: Any) -> str | None:
 
 
 def _webhook_secret(value: Any) -> str | None:
-    """The form of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64."""
-    text = value.reveal()
-    if not text.startswith("whsec_"):
-        return "must start with whsec_"
     try:
-        size = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
-    except binascii.Error:
-        return "must be base64 after whsec_"
-    return None if 24 <= size <= 64 else "must hold 24 to 64 bytes, base64-encoded after whsec_"
+        signer_of(value.reveal())
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _header_value(value: Any) -> str | None:
@@ -122,14 +115,14 @@ class WebhookSink:
         topics = Topics(prefix=worker.topic_prefix)
         receipts = values.optional_string("receipts.topic") or topics.receipts
         settings = _settings(self, values, topics, default_topic=topics.deliveries, output=receipts)
-        secret = Webhook(values.password("webhook.secret").reveal())
+        signer = signer_of(values.password("webhook.secret").reveal())
 
         def task(task_id: int) -> Task:
             metrics = SinkMetrics(self.name, task_id)
             make_sink = partial(
                 WebhookPoster,
                 url=values.string("webhook.url"),
-                secret=secret,
+                signer=signer,
                 receipts_topic=receipts,
                 make_client=_client_maker(values, metrics, "webhook.timeout.s"),
                 now_ms=clock.now_ms,

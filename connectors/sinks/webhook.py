@@ -32,13 +32,13 @@ class WebhookPoster:
         self,
         *,
         url: str,
-        secret: Webhook,
+        signer: Webhook,
         receipts_topic: str,
         make_client: Callable[[], HttpClient],
         now_ms: Callable[[], int],
     ) -> None:
         self._url = url
-        self._secret = secret
+        self._signer = signer
         self._receipts_topic = receipts_topic
         self._make_client = make_client
         self._now_ms = now_ms
@@ -60,7 +60,7 @@ class WebhookPoster:
             message = "posting a delivery: its delivery_id holds characters that no webhook-id header can carry"
             return Rejected(stage=Stage.TASK_PUT, error="ValueError", message=message)
         try:
-            exchanged = await self._client.exchange(_Post(delivery, self._url, self._secret, self._now_ms))
+            exchanged = await self._client.exchange(_Post(delivery, self._url, self._signer, self._now_ms))
         except Refused:
             return Dropped(reason=_EXPIRED)
         return self._outcome(delivery, exchanged)
@@ -105,13 +105,13 @@ class _Post:
 
     method = "POST"
 
-    def __init__(self, delivery: Delivery, url: str, secret: Webhook, now_ms: Callable[[], int]) -> None:
+    def __init__(self, delivery: Delivery, url: str, signer: Webhook, now_ms: Callable[[], int]) -> None:
         self.url = url
         self.body = msgspec.json.encode(delivery)
         self._text = self.body.decode()
         self._id = delivery.delivery_id
         self._expires_at_ms = delivery.expires_at_ms
-        self._secret = secret
+        self._signer = signer
         self._now_ms = now_ms
 
     async def headers(self) -> Mapping[str, str]:
@@ -124,7 +124,7 @@ class _Post:
             "Content-Type": "application/json",
             "webhook-id": self._id,
             "webhook-timestamp": str(now_s),
-            "webhook-signature": self._secret.sign(self._id, datetime.fromtimestamp(now_s, tz=UTC), self._text),
+            "webhook-signature": self._signer.sign(self._id, datetime.fromtimestamp(now_s, tz=UTC), self._text),
         }
 
     def time_left_s(self) -> float | None:

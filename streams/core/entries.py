@@ -41,6 +41,19 @@ STATE = frozenset(
         "ParticipantsConferenced",
     }
 )
+# Those whose payload is looked at, beside Message.
+WITH_BODY = frozenset(
+    {
+        PROGRESS,
+        PARTICIPANT_CHANGED,
+        SESSION_STATUS_CHANGED,
+        CONSENT_UPDATED,
+        QUEUE_POSITION,
+        ROUTING_RESULT,
+        ROUTING_WORK_RESULT,
+        CONSULT_INFO,
+    }
+)
 KNOWN = STATE | EPHEMERAL | NEVER | {MESSAGE}
 
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
+from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -179,6 +180,11 @@ def _ticket_message(tp: TP, newest: Any, generation: int) -> ConsumerMessage:
         tp,
         generation_id=generation,
     )
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition number of a key, as every producer with murmur2 places it."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 class Transport(driver.Transport):  # type: ignore[misc]  # faust has no types

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import ClientError, ClientTimeout
 
 from streams.runtime.app import ExactlyOnceApp
+from streams.runtime.consumer import partition_of
 
 PEER_TIMEOUT = ClientTimeout(total=5)
 
@@ -44,10 +45,13 @@ class Ownership:
         """The owning worker's answer, or None when this worker owns the key (or the caller asked just this one)."""
         if "local" in request.query:
             return None
-        url = str(self._app.assignor.key_store(self._changelog_topic, conversation_id.encode()))
-        if not url or url.rstrip("/") == str(self._app.conf.canonical_url).rstrip("/"):
+        partition = partition_of(conversation_id.encode(), self._app.conf.topic_partitions)
+        if self._app.partitions.get(partition) is not None:
             return None
-        return await self._ask(url, request)
+        for url, topics in self._app.assignor.tables_metadata().items():
+            if partition in topics.get(self._changelog_topic, ()):
+                return await self._ask(str(url), request)
+        return Answer(503, {"error": f"partition {partition} has no owner at this moment; try again"})
 
     async def answers_of_peers(self, request: Any) -> list[dict[str, Any]]:
         """The local answers of all other workers that answered with 200."""

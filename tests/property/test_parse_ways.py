@@ -29,7 +29,7 @@ def payloads(draw: st.DrawFn) -> dict[str, Any]:
         {"formatType": st.sampled_from(["Text", "Text", "RichLink", None]), "text": st.text(max_size=8)},
         optional={"citationContent": st.none() | anything},
     )
-    abstract = st.fixed_dictionaries(
+    abstract: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {"messageType": st.sampled_from(["StaticContentMessage", "ChoicesMessage", None]), "staticContent": static},
         optional={"id": ids, "references": st.none() | st.just([]), "inReplyToMessageId": ids, "contentCategory": ids},
     )
@@ -62,7 +62,8 @@ def test_where_both_ways_can_read_a_payload_they_agree(payload: dict[str, Any]) 
     read = event(payload)
     typed = typed_entry(read.payload)
     if typed is not None:
-        assert typed == replace(lenient_entry(read), body=None)
+        lenient = lenient_entry(read)
+        assert typed == (lenient if typed.body is not None else replace(lenient, body=None))
 
 
 def test_the_typed_way_reads_most_of_what_it_is_for() -> None:

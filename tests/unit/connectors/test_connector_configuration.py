@@ -24,24 +24,24 @@ WORKER = WorkerConfig(
 )
 
 
+PROPERTIES = r"""
+# comment
+! comment
+a=1
+b : two words
+c three
+d
+e=x\
+   y
+f\:g=h=i
+u=\u00fc\t!
+a=last wins
+g = https://x:1/y
+"""
+
+
 def test_java_properties_are_read_as_java_reads_them():
-    text = "\n".join(
-        [
-            "# comment",
-            "! comment",
-            "a=1",
-            "b : two words ",
-            "c three",
-            "d",
-            "e=x\\",
-            "   y",
-            "f\\:g=h=i",
-            "u=\\u00fc\\t!",
-            "a=last wins",
-            "g = https://x:1/y",
-        ]
-    )
-    assert parse_properties(text) == {
+    assert parse_properties(PROPERTIES) == {
         "a": "last wins",
         "b": "two words",
         "c": "three",

@@ -56,9 +56,7 @@ def event(fields, **names):
     [
         pytest.param(INTERACTION, "Interaction", "cv-1", id="interaction: at the top"),
         pytest.param(ROUTING, "RoutingRequested", "cv-1", id="routing request: one level deeper"),
-        pytest.param(
-            {**ROUTING, "conversationIdentifier": "top"}, "RoutingRequested", "cv-1", id="both: the deeper one"
-        ),
+        pytest.param({**ROUTING, "conversationIdentifier": "top"}, "RoutingRequested", "cv-1", id="both: deeper"),
         pytest.param(
             {**ROUTING, "payload": without(ROUTING["payload"], "conversationIdentifier")},
             "RoutingRequested",

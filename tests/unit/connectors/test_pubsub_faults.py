@@ -16,9 +16,7 @@ def fault_of(code, status="UNKNOWN", details="something broke", **kwargs):
         pytest.param("service.auth.error", "UNAUTHENTICATED", Action.REFRESH_TOKEN, id="token refused"),
         pytest.param("service.auth.headers.invalid", "UNAUTHENTICATED", Action.FAIL, id="headers are configuration"),
         pytest.param("subscription.fetch.replayid.corrupted", "INVALID_ARGUMENT", Action.REPLAY_LOST, id="lost id"),
-        pytest.param(
-            "subscription.fetch.replayid.validation.failed", "INVALID_ARGUMENT", Action.FAIL, id="our mistake"
-        ),
+        pytest.param("subscription.fetch.replayid.validation.failed", "INVALID_ARGUMENT", Action.FAIL, id="our bug"),
         pytest.param("subscription.fetch.requested.events.invalid", "INVALID_ARGUMENT", Action.FAIL, id="bad credit"),
         pytest.param("subscription.fetch.replay.repeated", "UNKNOWN", Action.RETRY, id="repeated position"),
         pytest.param("topic.not.found", "NOT_FOUND", Action.FAIL, id="no such topic"),

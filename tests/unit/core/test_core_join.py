@@ -214,7 +214,7 @@ def test_a_result_before_its_request_is_kept_until_the_request() -> None:
     (outcome,) = partition.outcomes
     assert (outcome.outcome, outcome.request_id, outcome.result_event_uuid) == ("routed", "r1", "res-1")
     assert partition.request("r1").result_came_first is True
-    assert partition.conversation.orphans == ()
+    assert not partition.conversation.orphans
     partition.pass_time(RULES.result_window_ms)
     assert len(partition.outcomes) == 1
 
@@ -235,7 +235,7 @@ def test_success_and_cancel_before_their_request_both_wait_for_it() -> None:
     partition.read(result("Cancelled", at=3 * SECOND))
     partition.read(requested("r1", at=SECOND, received=4 * SECOND))
     assert partition.outcome_words() == ["cancelled"]
-    assert partition.conversation.orphans == ()
+    assert not partition.conversation.orphans
 
 
 @pytest.mark.parametrize(

@@ -580,6 +580,6 @@ def test_limits_come_from_the_rules() -> None:
         pytest.param({"seen_ms": 72 * 3_600_000}, id="forgetting what can still be replayed"),
     ],
 )
-def test_limits_that_make_no_sense_are_refused(limits: dict[str, int]) -> None:
+def test_limits_that_make_no_sense_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="checking"):
         Rules(**limits)

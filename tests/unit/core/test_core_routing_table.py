@@ -14,7 +14,7 @@ RESULTS = (E.RESULT_SUCCESS, E.RESULT_CANCELLED, E.RESULT_FAILED)
 REQUESTS = (E.REQUESTED, E.REQUESTED_LATE)
 
 # state -> event -> (next, outcome settled); what is not listed stays as it is
-MOVES = {
+MOVES: dict[State, dict[Event, tuple[State, Outcome | None]]] = {
     S.OPEN: {
         E.ACCEPTED: (S.CLAIMED, None),
         E.REFUSED: (S.REFUSED, OUT.REFUSED),

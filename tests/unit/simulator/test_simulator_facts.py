@@ -1,8 +1,13 @@
 """What the simulator says must become of an event, by its payload alone."""
 
+import io
+import json
 from typing import Any
 
+import fastavro
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulator import entries
 from simulator.event_schema import EventSchema, PayloadError, PlatformEvent
@@ -104,6 +109,22 @@ def test_the_target_of_a_routing_request_is_classified(
     routing = read_facts("RoutingRequested", entries.as_json(payload)).routing
     assert routing is not None
     assert (routing.target_kind, routing.target_id, routing.event_id) == (kind, target_id, "r1")
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.text(), st.none() | st.text(), st.none() | st.text(max_size=9000))
+def test_the_avro_bytes_are_those_of_a_common_writer(
+    at_ms: int, author: str, event_type: str | None, payload: str | None
+) -> None:
+    event = PlatformEvent(created_at_ms=at_ms, created_by_id=author, event_type=event_type, event_payload=payload)
+    out = io.BytesIO()
+    record = {
+        "CreatedDate": at_ms,
+        "CreatedById": author,
+        "EventType__c": event_type,
+        "EventPayload__c": payload,
+    }
+    fastavro.schemaless_writer(out, json.loads(SCHEMA.schema_json), record)
+    assert SCHEMA.encode(event) == out.getvalue()
 
 
 def test_a_platform_event_survives_its_avro_form() -> None:

@@ -1,0 +1,159 @@
+"""A real streams worker on a real Kafka: what reaches the output topics, the dead letters and the query API."""
+
+import time
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from schemas import records
+from schemas.topics import Topics
+from tests.support import domain
+from tests.support.kafka import TestBroker
+from tests.support.processor import eventually, live, running_processor
+
+pytestmark = pytest.mark.broker
+
+
+def test_only_a_message_is_delivered_once_although_it_comes_twice(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    with running_processor(kafka, catalogue, tmp_path) as processor:
+        message = live(domain.message("Hello", entry_id="m1", uuid="u1"))
+        note = live(domain.event(domain.envelope(domain.text_body("10 % at most", "n1", "Note"), entry_id="n1")))
+        unknown = live(domain.entry("SendTranscriptRequestReceived", {"email": "a@b.example"}))
+        processor.publish(message, note, replace(message, replay_id=b"\x01"), unknown)
+        processor.publish(live(domain.message("Bye", entry_id="m2")))
+        found = processor.await_records(catalogue.deliveries, records.Delivery, 2)
+    assert [delivery.text for delivery in found] == ["Hello", "Bye"]
+
+
+def test_what_cannot_be_read_is_dead_lettered_with_its_bytes_and_reason(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    with running_processor(kafka, catalogue, tmp_path) as processor:
+        kafka.produce(catalogue.events, [(b"key", b"no avro"), (b"key", None)])
+        processor.publish(live(domain.event("no json")), live(domain.message("after", entry_id="m1")))
+        processor.await_records(catalogue.deliveries, records.Delivery, 1)
+        processor.await_consumed()
+    found = kafka.read_committed(catalogue.dead_letters)
+    assert {letter.value for letter in found} >= {b"no avro", None}
+    assert len(found) == 3
+    headers = dict(next(letter for letter in found if letter.value == b"no avro").headers)
+    assert headers["__connect.errors.topic"] == catalogue.events.encode()
+    assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER"
+    assert b"neither Avro single-object encoding" in (headers["__connect.errors.exception.message"] or b"")
+
+
+def test_a_routing_request_is_announced_answered_and_ends_once(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    with running_processor(kafka, catalogue, tmp_path) as processor:
+        request = live(domain.requested("r1"))
+        processor.publish(request)
+        (task,) = processor.await_records(catalogue.routing_requests, records.RoutingTask, 1)
+        assert task.deadline_ms == request.created_at_ms + 60_000
+        shown = processor.get("/v1/routing/requests?state=open")
+        assert [item["request_id"] for item in shown["requests"]] == ["r1"]
+        processor.decide(replace(domain.decision("accept"), decided_at_ms=request.created_at_ms + 500))
+        (call,) = processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 1)
+        assert call.api == "routingResult"
+        assert call.deadline_ms == task.deadline_ms
+        processor.publish(live(domain.result("None")))
+        (outcome,) = processor.await_records(catalogue.routing_outcomes, records.RoutingOutcome, 1)
+        assert outcome.outcome == records.Outcome.ROUTED
+        assert processor.get("/v1/routing/requests?state=open")["requests"] == []
+    assert len(kafka.read_committed(catalogue.salesforce_calls)) == 1
+
+
+def test_an_old_request_is_never_acted_on(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+    with running_processor(kafka, catalogue, tmp_path) as processor:
+        late = live(domain.requested("late"), age_ms=61_000)
+        backlog = replace(live(domain.requested("backlog", at=1), age_ms=61_000), conversation_id="other")
+        processor.publish(replace(late, received_at_ms=late.created_at_ms + 60_500), backlog)
+        found = processor.await_records(catalogue.routing_outcomes, records.RoutingOutcome, 2)
+    assert {o.request_id: o.outcome for o in found} == {
+        "late": records.Outcome.EXPIRED,
+        "backlog": records.Outcome.TIMED_OUT,
+    }
+    assert kafka.read_committed(catalogue.routing_requests) == []
+    assert kafka.read_committed(catalogue.salesforce_calls) == []
+
+
+def test_a_silent_router_is_refused_in_time_by_the_timer_also_after_a_restart(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    with running_processor(kafka, catalogue, tmp_path, "--answer-by-s", "9", "--routing-timeout-s", "30") as processor:
+        request = live(domain.requested("r1"))
+        processor.publish(request)
+        processor.await_records(catalogue.routing_requests, records.RoutingTask, 1)
+        assert processor.child is not None
+        processor.child.kill()  # the timer lives in memory and must come back with the state
+        processor.start("--answer-by-s", "9", "--routing-timeout-s", "30")
+        (outcome,) = processor.await_records(catalogue.routing_outcomes, records.RoutingOutcome, 1)
+        announced_at_ms = time.time_ns() // 1_000_000
+    assert outcome.outcome == records.Outcome.TIMED_OUT
+    assert announced_at_ms >= request.created_at_ms + 9_000
+    (call,) = [found for found in kafka.read_committed(catalogue.salesforce_calls) if found.value]
+    assert b'"success":false' in call.value
+
+
+def test_an_answer_in_the_backlog_wins_over_the_time_out(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+    options = ("--answer-by-s", "4", "--routing-timeout-s", "60")
+    with running_processor(kafka, catalogue, tmp_path, *options) as processor:
+        request = live(domain.requested("r1"))
+        processor.publish(request)
+        processor.await_records(catalogue.routing_requests, records.RoutingTask, 1)
+        assert processor.child is not None
+        processor.child.kill()
+        processor.decide(replace(domain.decision("accept"), decided_at_ms=request.created_at_ms + 1_000))
+        eventually(lambda: True if time.time_ns() // 1_000_000 > request.created_at_ms + 4_500 else None, "deadline")
+        processor.start(*options)
+        (call,) = processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 1)
+    assert '"success":true' in call.body
+    assert kafka.read_committed(catalogue.routing_outcomes) == []
+
+
+def test_queries_answer_in_the_fields_words_and_hide_identities(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    with running_processor(kafka, catalogue, tmp_path) as processor:
+        processor.publish(live(domain.session("Active")), live(domain.message("secret words", entry_id="m1")))
+        path = f"/v1/conversations/{domain.CONVERSATION}"
+        processor.await_records(catalogue.deliveries, records.Delivery, 1)
+        shown = processor.get(path)
+        assert shown["conversation_id"] == domain.CONVERSATION
+        assert shown["session"]["id"] == domain.WORK_ITEM
+        assert domain.END_USER not in str(shown)
+        assert "secret words" not in str(shown)
+        assert processor.get("/v1/conversations/unknown") is None
+        assert processor.get("/ready") == {"ready": True, "partitions": [0, 1, 2, 3], "changelog_records_remaining": 0}
+        assert processor.get("/live") == {"live": True}
+
+
+def test_two_workers_share_the_partitions_and_any_of_them_answers(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with (
+        running_processor(kafka, catalogue, tmp_path / "a") as first,
+        running_processor(kafka, catalogue, tmp_path / "b") as second,
+    ):
+
+        def spread() -> bool | None:
+            found = [worker.get("/ready") for worker in (first, second)]
+            if not all(found):
+                return None
+            parts = [answer["partitions"] for answer in found]
+            return True if all(parts) and sorted(parts[0] + parts[1]) == [0, 1, 2, 3] else None
+
+        eventually(spread, "both workers to own partitions")
+        names = [f"conversation-{number}" for number in range(12)]
+        for name in names:
+            payload = domain.message(f"to {name}", entry_id=name).payload.replace(domain.CONVERSATION, name)
+            first.publish(live(domain.event(payload), conversation_id=name))
+        first.await_records(catalogue.deliveries, records.Delivery, len(names))
+        for name in names:
+            for worker in (first, second):
+                assert worker.get(f"/v1/conversations/{name}")["conversation_id"] == name
