@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-FAST_TESTS := tests/unit tests/property tests/architecture tests/golden
+FAST_TESTS := $(wildcard tests/unit tests/property tests/architecture tests/golden)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check static fault bench proto format clean

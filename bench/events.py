@@ -29,7 +29,7 @@ SCHEMA_ID = "bench-schema-0123456789"
 AHEAD_MS = 3_600_000
 # Open at the same time. At 40,000 events/s it takes thousands: with few, most writes of a batch hit the same key and
 # the changelog would be unrealistically small.
-OPEN_CONVERSATIONS = 4_000
+OPEN_CONVERSATIONS = 2_000
 
 _LEAVES = frozenset({Expectation.DELIVER, Expectation.EPHEMERAL})
 _FIELDS = FieldNames(event_type="EventType__c", payload="EventPayload__c")

@@ -55,7 +55,7 @@ def create_app(settings: StreamsSettings) -> ExactlyOnceApp:
     processor = Processor(app, tables, topics, rules, clock.now_ms, metrics)
     add_agents(app, topics, processor)
     add_queries(app, tables, topics, metrics)
-    app.on_recovered = processor.rebuild_timers
+    app.on_recovered = processor.recover
 
     @app.task  # type: ignore[untyped-decorator]  # faust has no types
     async def run_timers(app: Any) -> None:  # noqa: ARG001  Faust passes the app

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from schemas import records
@@ -13,11 +13,13 @@ from streams import dead_letters
 from streams.core import conversation as core
 from streams.core.errors import Unparsable
 from streams.core.rules import Rules
-from streams.core.step import Step
+from streams.core.state import Conversation, RoutingRequest
+from streams.core.step import CONVERSATIONS, ROUTING, SEEN, Step
 from streams.metrics import Metrics
 from streams.runtime.app import ExactlyOnceApp
 from streams.runtime.kafka_client import TransactionalProducer
 from streams.runtime.partition import OwnedPartition
+from streams.seen import expiry_of
 from streams.tables import Tables
 
 logger = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class Processor:
             dirty: Dirty = {}
             for record in batch:
                 self._process(record, decode, partition, producer, dirty, now_ms)
-            self._write_changelog(producer, dirty, partition.number)
+            self._write_changelog(producer, dirty, partition)
             partition.advance(tp.topic, batch[-1].offset + 1)
             producer.poll()
         self._metrics.records.inc(len(batch))
@@ -106,23 +108,34 @@ class Processor:
             self._carry_out(step, partition, producer, dirty)
 
     def _carry_out(self, step: Step, partition: OwnedPartition, producer: TransactionalProducer, dirty: Dirty) -> None:
-        for table, key, value in self._tables.write(step, partition.number):
-            dirty[table, key] = None
-            due_ms = None if value is None else core.due_at_ms(value)
-            if due_ms is not None:
-                partition.timers.add(due_ms, table, key.decode())
+        if step.conversation is not None:
+            self._put(CONVERSATIONS, step.conversation, partition, dirty)
+        for request in step.requests:
+            self._put(ROUTING, request, partition, dirty)
+        for key, seen in step.seen:
+            self._tables.see(key, seen)
+        for table, key in step.dropped:
+            dirty[table, self._tables.drop(table, key)] = None
         for output in step.outputs:
             topic, encode = self._outputs[type(output)]
             self._send(producer, topic, encode(output), output.conversation_id)
         for name, label in step.counts:
             self._metrics.count(name, label)
 
-    def _write_changelog(
-        self, producer: TransactionalProducer, dirty: Iterable[tuple[str, bytes]], number: int
-    ) -> None:
+    def _put(self, table: str, value: Conversation | RoutingRequest, partition: OwnedPartition, dirty: Dirty) -> None:
+        dirty[table, self._tables.put(table, value, partition.number)] = None
+        if value.due_at_ms is not None:
+            partition.timers.add(value.due_at_ms, table, value.key)
+
+    def _write_changelog(self, producer: TransactionalProducer, dirty: Dirty, partition: OwnedPartition) -> None:
         """One changelog record per key that the batch touched, with its last value."""
+        number = partition.number
+        for segment in self._tables.take_seen(number):
+            dirty[SEEN, segment] = None
+            name = segment.decode()
+            partition.timers.add(expiry_of(name), SEEN, name)
         for table, key in dirty:
-            self._send(producer, self._tables.changelogs[table], self._tables.bytes_of(table, key), key, number)
+            self._send(producer, self._tables.changelogs[table], self._tables.stored(table, key), key, number)
 
     def _bury(self, record: Any, stage: str, error: Exception, producer: TransactionalProducer) -> None:
         headers = dead_letters.headers_for(record, app_id=self._app.conf.id, stage=stage, error=error)
@@ -171,20 +184,41 @@ class Processor:
             now_ms, dirty = self._clock(), dict[tuple[str, bytes], None]()
             until_ms = self._app.consumer.watermark_ms(partition.number, now_ms)
             for table, key in list(partition.timers.pop_due(until_ms, TIMERS_AT_ONCE)):
-                step = core.expire(self._tables, table, key, until_ms, self._rules)
-                step.outputs = [output for output in step.outputs if not _is_too_late(output, now_ms)]
-                self._carry_out(step, partition, producer, dirty)
-            self._write_changelog(producer, dirty, partition.number)
+                self._expire(table, key, until_ms, now_ms, partition, producer, dirty)
+            self._write_changelog(producer, dirty, partition)
         partition.commit_soon(drained=True)
 
-    def rebuild_timers(self) -> None:
-        """After recovery: fill the heaps of all owned partitions from the tables."""
+    def _expire(
+        self,
+        table: str,
+        key: str,
+        until_ms: int,
+        now_ms: int,
+        partition: OwnedPartition,
+        producer: TransactionalProducer,
+        dirty: Dirty,
+    ) -> None:
+        due_ms = self._tables.due_at_ms(table, key)
+        if due_ms is None:
+            return
+        if due_ms > until_ms:  # the value has changed since the hint was made
+            partition.timers.add(due_ms, table, key)
+        elif table == SEEN:
+            dirty[SEEN, self._tables.drop(SEEN, key)] = None
+        else:
+            step = core.expire(self._tables, table, key, until_ms, self._rules)
+            step.outputs = [output for output in step.outputs if not _is_too_late(output, now_ms)]
+            self._carry_out(step, partition, producer, dirty)
+
+    def recover(self) -> None:
+        """After recovery: rebuild what lives in memory only, the index of seen entries and the timers."""
+        self._tables.load_seen()
         for partition in self._app.partitions:
             partition.timers.clear()
         for table in self._tables.changelogs:
-            for number, key, value in self._tables.items(table):
+            for number, key in self._tables.keys(table):
                 owned = self._app.partitions.get(number)
-                due_ms = core.due_at_ms(value)
+                due_ms = self._tables.due_at_ms(table, key)
                 if owned is not None and due_ms is not None:
                     owned.timers.add(due_ms, table, key)
 

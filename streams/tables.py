@@ -10,17 +10,13 @@ from typing import Any
 import msgspec
 
 from schemas.topics import STATE_TABLES
-from streams.core.state import Conversation, RoutingRequest, Seen, Value
-from streams.core.step import CONVERSATIONS, ROUTING, SEEN, Step
+from streams.core.state import Conversation, RoutingRequest, Seen
+from streams.core.step import CONVERSATIONS, ROUTING, SEEN
+from streams.seen import SeenIndex, expiry_of
 
 _encode = msgspec.msgpack.Encoder().encode
-_DECODERS: dict[str, Callable[[bytes], Any]] = {
-    CONVERSATIONS: msgspec.msgpack.Decoder(Conversation).decode,
-    ROUTING: msgspec.msgpack.Decoder(RoutingRequest).decode,
-    SEEN: msgspec.msgpack.Decoder(Seen).decode,
-}
-
-Change = tuple[str, bytes, bytes | None]
+_conversation: Callable[[bytes], Conversation] = msgspec.msgpack.Decoder(Conversation).decode
+_request: Callable[[bytes], RoutingRequest] = msgspec.msgpack.Decoder(RoutingRequest).decode
 
 
 class Tables:
@@ -31,64 +27,82 @@ class Tables:
             name: app.Table(name, partitions=partitions, key_type=bytes, value_type=bytes) for name in STATE_TABLES
         }
         self.changelogs = {name: table.changelog_topic.get_topic_name() for name, table in self._tables.items()}
+        self._stores = {name: table.data for name, table in self._tables.items()}
+        self._conversations = self._stores[CONVERSATIONS]
+        self._requests = self._stores[ROUTING]
+        self._seen = SeenIndex()
 
     # -- what a step may read (streams.core.state.State)
     def conversation(self, conversation_id: str) -> Conversation | None:
-        found: Conversation | None = self.get(CONVERSATIONS, conversation_id)
-        return found
+        data = self._conversations.data.get(conversation_id.encode())
+        return None if data is None else _conversation(data)
 
     def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
-        found: RoutingRequest | None = self.get(ROUTING, f"{conversation_id}|{request_id}")
-        return found
+        data = self._requests.data.get(f"{conversation_id}|{request_id}".encode())
+        return None if data is None else _request(data)
 
     def seen(self, key: str) -> Seen | None:
-        found: Seen | None = self.get(SEEN, key)
-        return found
+        return self._seen.get(key)
 
-    def get(self, table: str, key: str) -> Any:
-        """The value under `key`, or None."""
-        data = self._values(table).get(key.encode())
-        return None if data is None else _DECODERS[table](data)
+    # -- what a step changes; each returns or takes the key as the changelog has it
+    def put(self, table: str, value: Conversation | RoutingRequest, partition: int) -> bytes:
+        """Write a value in memory; returns its key."""
+        store, key = self._stores[table], value.key.encode()
+        store.data[key] = _encode(value)
+        store._key_partition[key] = partition  # noqa: SLF001  the store prunes lost partitions by it
+        return key
 
-    # -- what a step changes
-    def write(self, step: Step, partition: int) -> Iterator[tuple[str, bytes, Value | None]]:
-        """Apply the changes of a step in memory; yields (table, key, value or None) of each, for the changelog."""
-        if step.conversation is not None:
-            yield self._put(CONVERSATIONS, step.conversation.key, step.conversation, partition)
-        for request in step.requests:
-            yield self._put(ROUTING, request.key, request, partition)
-        for key, seen in step.seen:
-            yield self._put(SEEN, key, seen, partition)
-        for table, key in step.dropped:
-            yield self._drop(table, key)
+    def see(self, key: str, seen: Seen) -> None:
+        """Remember an entry; it reaches the changelog with `take_seen`."""
+        self._seen.add(key, seen)
 
-    def _put(self, table: str, key: str, value: Value, partition: int) -> tuple[str, bytes, Value]:
-        store, raw = self._tables[table].data, key.encode()
-        store.data[raw] = _encode(value)
-        store._key_partition[raw] = partition  # noqa: SLF001  the store prunes lost partitions by it
-        return table, raw, value
+    def take_seen(self, partition: int) -> Iterator[bytes]:
+        """Write the segments of what was seen since the last call in memory; yields their keys."""
+        store = self._stores[SEEN]
+        for key, value in self._seen.take_segments():
+            store.data[key] = value
+            store._key_partition[key] = partition  # noqa: SLF001
+            yield key
 
-    def _drop(self, table: str, key: str) -> tuple[str, bytes, None]:
-        store, raw = self._tables[table].data, key.encode()
-        store.data.pop(raw, None)
+    def drop(self, table: str, key: str) -> bytes:
+        """Delete a value, or a whole segment of seen entries, in memory; returns its key."""
+        store, raw = self._stores[table], key.encode()
+        value = store.data.pop(raw, None)
         store._key_partition.pop(raw, None)  # noqa: SLF001
-        return table, raw, None
+        if table == SEEN and value is not None:
+            self._seen.forget(value)
+        return raw
 
-    def bytes_of(self, table: str, key: bytes) -> bytes | None:
+    def stored(self, table: str, key: bytes) -> bytes | None:
         """The stored form, as it goes into the changelog; None when the key was dropped."""
-        found: bytes | None = self._values(table).get(key)
+        found: bytes | None = self._stores[table].data.get(key)
         return found
 
-    # -- for recovery and queries
-    def items(self, table: str) -> Iterator[tuple[int, str, Any]]:
-        """(partition, key, value) of every owned key."""
-        decode, owners = _DECODERS[table], self._tables[table].data._key_partition  # noqa: SLF001
-        for key, data in self._values(table).items():
-            yield owners[key], key.decode(), decode(data)
+    # -- for recovery, timers and queries
+    def due_at_ms(self, table: str, key: str) -> int | None:
+        """When the value under `key` wants a look, epoch ms; None for never, and for a key that is gone."""
+        if table == SEEN:
+            return expiry_of(key) if key.encode() in self._stores[SEEN].data else None
+        data = self._stores[table].data.get(key.encode())
+        if data is None:
+            return None
+        return _conversation(data).due_at_ms if table == CONVERSATIONS else _request(data).due_at_ms
+
+    def load_seen(self) -> None:
+        """After recovery: read all segments into the index."""
+        self._seen.clear()
+        for key, value in self._stores[SEEN].data.items():
+            self._seen.load(key, value)
+
+    def keys(self, table: str) -> Iterator[tuple[int, str]]:
+        """(partition, key) of everything that is owned."""
+        for key, partition in self._stores[table]._key_partition.items():  # noqa: SLF001
+            yield partition, key.decode()
+
+    def routing_requests(self) -> Iterator[RoutingRequest]:
+        """Every owned routing request."""
+        return map(_request, self._requests.data.values())
 
     def size(self, table: str) -> int:
-        """Number of owned keys."""
-        return len(self._values(table))
-
-    def _values(self, table: str) -> Any:
-        return self._tables[table].data.data
+        """Number of owned values; for `seen`, of entries."""
+        return len(self._seen) if table == SEEN else len(self._stores[table].data)

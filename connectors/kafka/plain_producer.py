@@ -43,6 +43,7 @@ class PlainProducer:
                 "linger.ms": 5,
                 "message.max.bytes": _MESSAGE_BYTES,
                 "message.timeout.ms": 0,  # never give a record up because Kafka was away
+                "log_level": 0,  # the client would write to stderr; its errors come by error_cb
                 "error_cb": _note_client_error,
                 **(overrides or {}),
             }

@@ -75,6 +75,7 @@ class SinkConsumer:
             "partition.assignment.strategy": "cooperative-sticky",
             "fetch.queue.backoff.ms": 20,
             "queued.max.messages.kbytes": _FETCH_BYTES // 1024,
+            "log_level": 0,  # the client would write to stderr; its errors come by error_cb
             "error_cb": _note_client_error,
             **(overrides or {}),
             "on_commit": self._on_commit,

@@ -1,7 +1,6 @@
 """`byoc connect`: a standalone worker, as connect-standalone is one."""
 
 import asyncio
-import logging
 import os
 import signal
 from collections.abc import Coroutine, Mapping, Sequence
@@ -13,6 +12,7 @@ import click
 from connectors.errors import ConnectorError
 from connectors.kafka.admin import cluster_id, ensure_compacted
 from connectors.runtime.connector import WorkerConfig
+from connectors.runtime.logs import configure
 from connectors.runtime.properties import parse_connector, parse_properties
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
@@ -37,7 +37,12 @@ class StartError(Exception):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
 @click.option("--exit-on-failure", is_flag=True, help="End with exit code 1 as soon as a task has failed.")
-@click.option("--log-level", default="WARNING", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="WARNING",
+    show_default=True,
+)
 def connect(worker_file: Path, connector_files: tuple[Path, ...], exit_on_failure: bool, log_level: str) -> None:
     """Run connectors from files: Pub/Sub API to Kafka, Kafka to the partner.
 
@@ -49,7 +54,7 @@ def connect(worker_file: Path, connector_files: tuple[Path, ...], exit_on_failur
       byoc connect worker.properties salesforce.properties webhook.json
       curl localhost:8083/connectors/salesforce/status
     """
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(log_level)
     # gRPC's only knob for its own stderr lines; its errors reach us through the calls
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - a default for a library, not a setting of ours
     try:

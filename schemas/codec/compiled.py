@@ -181,7 +181,17 @@ def _reading(kind: str, nullable: bool, var: str) -> list[str]:
     if kind == "strings":
         return [f"{var}, at = read_strings(data, at)"]
     if kind in ("int", "long"):
-        value = [f"{var}, at = read_long(data, at)"]
+        value = [  # read_long without the call: a time of day takes six rounds
+            "byte = data[at]",
+            "at += 1",
+            "n, shift = byte & 0x7F, 7",
+            "while byte > 0x7F:",
+            "    byte = data[at]",
+            "    at += 1",
+            "    n |= (byte & 0x7F) << shift",
+            "    shift += 7",
+            f"{var} = (n >> 1) ^ -(n & 1)",
+        ]
     elif kind == "boolean":
         value = [f"{var} = data[at] == 1", "at += 1"]
     else:

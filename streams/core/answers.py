@@ -95,8 +95,10 @@ _ANSWERED = (State.CLAIMED, State.REFUSED, State.TIMED_OUT)
 def _tell_outcome(request: RoutingRequest, facts: RequestFacts, rules: Rules, step: Step) -> RoutingRequest:
     """Publish the outcome when it is new, with the next revision when it corrects one."""
     told = request.told
+    if request.outcome is None or request.outcome == told.outcome:
+        return request
     settled_by = folding(request, rules).settled_by
-    if request.outcome is None or request.outcome == told.outcome or settled_by is None:
+    if settled_by is None:
         return request
     step.outputs.append(
         RoutingOutcome(

@@ -8,6 +8,7 @@ test compares them. Plain text means that nothing but `formatType` and `text` is
 from typing import Any
 
 import msgspec
+from msgspec import convert
 
 from schemas.records import OutboundEvent, TargetKind
 from streams.core.content import content_of
@@ -136,7 +137,8 @@ def _inside(entry_type: str, payload: msgspec.Raw) -> tuple[_Head, Content | Non
     elif entry_type not in WITH_BODY:
         return _decode_head(payload), None, None
     body = _decode_body(payload)
-    return _decode_head(payload), content_of(body) if entry_type == MESSAGE else None, body
+    head = convert(body, _Head)
+    return head, content_of(body) if entry_type == MESSAGE else None, body
 
 
 def _plain_text(body: _TextPayload) -> Content | None:

@@ -32,9 +32,12 @@ from streams.core.step import Step
 
 
 class Change:
-    """One entry on its way through the state: the conversation so far, and the open requests it has touched."""
+    """One entry on its way through the state: the conversation so far, and the open requests it has touched.
 
-    __slots__ = ("_open", "_touched", "conversation", "entry", "event", "rules", "step")
+    Open requests are read only when they are asked for: most entries concern none.
+    """
+
+    __slots__ = ("_open", "_state", "_touched", "conversation", "entry", "event", "rules", "step")
 
     def __init__(
         self, state: State, event: OutboundEvent, entry: Entry, conversation: Conversation, rules: Rules, step: Step
@@ -44,33 +47,43 @@ class Change:
         self.conversation = conversation
         self.rules = rules
         self.step = step
-        found = (state.request(conversation.conversation_id, each) for each in conversation.open_request_ids)
-        self._open = {request.request_id: request for request in found if request is not None}
+        self._state = state
+        self._open: dict[str, RoutingRequest] | None = None
         self._touched: set[str] = set()
 
     def open_requests(self) -> list[RoutingRequest]:
         """The requests a result can still be bound to, oldest first."""
-        return list(self._open.values())
+        return list(self._requests().values())
 
     def put(self, request: RoutingRequest) -> None:
         """Keep a changed request."""
-        if self._open.get(request.request_id) is not request:
-            self._open[request.request_id] = request
+        known = self._requests()
+        if known.get(request.request_id) is not request:
+            known[request.request_id] = request
             self._touched.add(request.request_id)
 
     def finish(self, now_ms: int) -> Conversation:
-        """Tell what follows for the touched requests; return the conversation without those that are closed."""
-        for request_id, request in self._open.items():
+        """Tell what follows for the touched requests; return the conversation without those that are closed now."""
+        if not self._touched:
+            return self.conversation
+        closed = set()
+        for request_id, request in self._requests().items():
             if request_id in self._touched:
                 tell(request, now_ms, self.rules, self.step)
-        still = tuple(key for key in self.conversation.open_request_ids if not self._is_closed(key))
-        if still == self.conversation.open_request_ids:
+                if is_closed(request):
+                    closed.add(request_id)
+        if not closed:
             return self.conversation
+        still = tuple(each for each in self.conversation.open_request_ids if each not in closed)
         return replace(self.conversation, open_request_ids=still)
 
-    def _is_closed(self, request_id: str) -> bool:
-        request = self._open.get(request_id)
-        return request is not None and is_closed(request)
+    def _requests(self) -> dict[str, RoutingRequest]:
+        if self._open is None:
+            conversation = self.conversation
+            ids = conversation.open_request_ids
+            found = (self._state.request(conversation.conversation_id, request_id) for request_id in ids)
+            self._open = {request.request_id: request for request in found if request is not None}
+        return self._open
 
 
 def update(
@@ -88,7 +101,8 @@ def update(
         return conversation
     change = Change(state, event, entry, conversation, rules, step)
     apply_one(change)
-    _spread_work_item(change)
+    if change.conversation.session is not conversation.session:
+        _spread_work_item(change)
     return change.finish(now_ms)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.topics import Topics
-from streams.core.step import CONVERSATIONS, ROUTING
+from streams.core.step import CONVERSATIONS
 from streams.metrics import Metrics
 from streams.runtime.app import ExactlyOnceApp
 from streams.tables import Tables
@@ -44,7 +44,7 @@ def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Me
             return self.json({"error": f"state={state} is unknown; use open or settled"}, status=400)
         found = [
             views.routing_request(value)
-            for _, _, value in tables.items(ROUTING)
+            for value in tables.routing_requests()
             if value.facts is not None and (state is None or (value.outcome is None) == (state == "open"))
         ]
         found.sort(key=lambda value: value["facts"]["created_at_ms"])

@@ -238,7 +238,7 @@ async def test_silence_ends_in_a_result_when_the_time_is_over_and_a_late_answer_
     assert result["payload"]["entryPayload"]["failureType"] == "RoutingError"
     assert result["payload"]["entryPayload"]["failureReason"] == "timeout"
     assert request.concluded_at_ms is not None
-    assert 150 <= request.concluded_at_ms - request.created_at_ms < 2000
+    assert 150 <= request.concluded_at_ms - request.created_at_ms < 5000
     assert late[0] == 400
     assert late[1]["code"] == 10089
 

@@ -149,14 +149,14 @@ async def test_an_idle_stream_gets_an_empty_response_with_a_position_to_resume_f
     async with connected(keepalive_s=0.1) as (sim, stub):
         sim.publish_message("cv-1", "one")
         call = subscribe(stub, sim)
+        started = time.monotonic()
         await call.write(fetch(10))
         await read_events(call, 1)
-        started = time.monotonic()
         keepalive = await read(call)
         waited_s = time.monotonic() - started
         assert list(keepalive.events) == []
         assert keepalive.pending_num_requested == 9
-        assert 0.05 < waited_s < 2
+        assert 0.1 <= waited_s < 5
         later = sim.publish_message("cv-1", "two")
         again = subscribe(stub, sim)
         await again.write(fetch(10, CUSTOM, keepalive.latest_replay_id))
@@ -171,7 +171,7 @@ async def test_an_idle_stream_gets_an_empty_response_with_a_position_to_resume_f
     ],
 )
 async def test_a_stream_without_credit_is_closed_without_trailers(how: str, code: grpc.StatusCode) -> None:
-    async with connected(zero_credit_close_s=0.1, zero_credit_close=how) as (sim, stub):
+    async with connected(zero_credit_close_s=0.4, zero_credit_close=how) as (sim, stub):
         sim.publish_message("cv-1", "one")
         call = subscribe(stub, sim)
         await call.write(fetch(1))

@@ -13,7 +13,7 @@ from tests.support.channel import RunningChannel, running_channel
 from tests.support.kafka import TestBroker
 from tests.support.sinks import delivery, eventually, produce_deliveries, receipts, running, webhook_task
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 TOTAL = 400
 

@@ -14,10 +14,12 @@ import pytest
 from byoc.partner.received import Line
 from connectors import clock
 from connectors.errors import TaskFailed
+from connectors.kafka.producer import TransactionalProducer
+from schemas.codec import encode
 from schemas.records import DeliveryKind, ReceiptStatus
 from schemas.topics import Topics
 from tests.support.channel import RunningChannel, running_channel
-from tests.support.kafka import TestBroker
+from tests.support.kafka import TestBroker, Unique
 from tests.support.sinks import (
     delivery,
     eventually,
@@ -82,6 +84,33 @@ async def test_each_conversation_arrives_in_order_though_a_third_of_the_requests
     assert sorted(receipt.delivery_id for receipt in found) == sorted(line.delivery_id for line in channel.lines())
     assert {receipt.status for receipt in found} == {ReceiptStatus.DELIVERED}
     assert fully_committed(kafka, catalogue)
+
+
+async def test_receipts_lie_where_a_java_client_would_put_them(
+    kafka: TestBroker, catalogue: Topics, channel: RunningChannel
+) -> None:
+    produce_deliveries(kafka, catalogue, [delivery(*each) for each in spread(CONVERSATIONS)])
+    async with running(webhook_task(kafka.bootstrap_servers, catalogue, channel.url)):
+        await eventually(lambda: len(channel.lines()) == CONVERSATIONS, "all deliveries are received")
+    placed = {message.key: message.partition for message in kafka.read_committed(catalogue.deliveries)}
+    assert {message.key: message.partition for message in kafka.read_committed(catalogue.receipts)} == placed
+    assert len(set(placed.values())) > 1
+
+
+async def test_a_delivery_of_an_aborted_transaction_never_leaves(
+    kafka: TestBroker, catalogue: Topics, unique: Unique, channel: RunningChannel
+) -> None:
+    names = {"bootstrap_servers": kafka.bootstrap_servers, "transactional_id": unique.transactional_id}
+    producer = TransactionalProducer(**names)
+    producer.init(30)
+    for number, end in enumerate((producer.abort, producer.commit)):
+        producer.begin()
+        producer.produce([(catalogue.deliveries, encode(delivery("c", number)), b"c", None)])
+        assert producer.flush(30), "it has reached the broker, so that a reader could see it"
+        end()
+    async with running(webhook_task(kafka.bootstrap_servers, catalogue, channel.url)):
+        await eventually(lambda: "c-1" in {line.delivery_id for line in channel.lines()}, "the committed one leaves")
+    assert [line.delivery_id for line in channel.lines()] == ["c-1"]
 
 
 async def test_retry_after_is_waited_for(kafka: TestBroker, catalogue: Topics, channel: RunningChannel) -> None:
@@ -225,6 +254,7 @@ async def test_a_typing_indicator_is_tried_until_it_expires_and_no_longer(
     assert kafka.read_committed(catalogue.dead_letters) == []
 
 
+@pytest.mark.slow
 async def test_kill_9_loses_nothing_and_repeats_carry_the_same_webhook_id(
     kafka: TestBroker, catalogue: Topics, channel: RunningChannel
 ) -> None:
@@ -274,6 +304,7 @@ async def killed_worker(
         await worker.communicate()
 
 
+@pytest.mark.slow
 async def test_a_second_task_takes_its_share_while_requests_are_under_way(
     kafka: TestBroker, catalogue: Topics, channel: RunningChannel
 ) -> None:

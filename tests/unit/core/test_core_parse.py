@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from streams.core.entries import Entry
 from streams.core.errors import Unparsable
 from streams.core.parse import lenient_entry, parse_entry, parse_routing, typed_entry
 from tests.support.domain import (

@@ -29,9 +29,9 @@ def moment(script: Script, seq: int) -> Moment:
     return Moment(seq, AT_MS, script.rep_user_id, AT_MS)
 
 
-async def play(**options: Any) -> tuple[Org, list[Published]]:
-    """Play to the end, as fast as possible, with nobody who answers; routing requests time out after 50 ms."""
-    org = Org(Settings(routing_timeout_s=0.05), SystemClock())
+async def play(*, routing_timeout_s: float = 0.05, **options: Any) -> tuple[Org, list[Published]]:
+    """Play to the end, as fast as possible, with nobody who answers; routing requests time out soon."""
+    org = Org(Settings(routing_timeout_s=routing_timeout_s), SystemClock())
     playing = asyncio.create_task(Player(org, ScenarioOptions(**({"rate": 0.0} | options)), play_number=0).run())
     async with asyncio.timeout(60):
         while not playing.done():
@@ -145,20 +145,22 @@ async def test_two_plays_with_one_seed_publish_the_same_conversations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "planned", "concluded"),
+    ("share", "planned", "concluded", "timeout_s"),
     [
-        pytest.param("ignore_share", Planned.IGNORE, Conclusion.TIMED_OUT, id="ignored"),
-        pytest.param("cancel_share", Planned.CANCEL, Conclusion.CANCELLED, id="withdrawn"),
-        pytest.param("result_first_share", Planned.RESULT_FIRST, Conclusion.CANCELLED, id="result first"),
+        pytest.param("ignore_share", Planned.IGNORE, Conclusion.TIMED_OUT, 0.05, id="ignored"),
+        # Withdrawn at half of the time at the latest: on a busy machine that must not come after its end.
+        pytest.param("cancel_share", Planned.CANCEL, Conclusion.CANCELLED, 4.0, id="withdrawn"),
+        pytest.param("result_first_share", Planned.RESULT_FIRST, Conclusion.CANCELLED, 0.05, id="result first"),
     ],
 )
 async def test_routing_ends_as_planned_with_one_result_each(
-    share: str, planned: Planned, concluded: Conclusion
+    share: str, planned: Planned, concluded: Conclusion, timeout_s: float
 ) -> None:
     shares = {"ignore_share": 0, "cancel_share": 0, "result_first_share": 0} | {share: 1}
-    org, events = await play(events=150, shares={Kind.ROUTING: 20}, duplicate_share=0, **shares)
+    options: dict[str, Any] = {"events": 100, "steps": 5, "shares": {Kind.ROUTING: 20}, "duplicate_share": 0} | shares
+    org, events = await play(routing_timeout_s=timeout_s, **options)
     requests = org.desk.requests()
-    assert len(requests) > 10
+    assert len(requests) > 5
     assert {(request.planned, request.concluded) for request in requests} == {(planned, concluded)}
     results = [event for event in events if event.entry.expect is Expectation.ROUTING_RESULT]
     assert len(results) == len(requests)

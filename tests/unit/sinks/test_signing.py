@@ -1,7 +1,10 @@
 import base64
+from datetime import UTC, datetime
 
 import pytest
+from standardwebhooks import WebhookVerificationError
 
+from connectors import clock
 from connectors.sinks.signing import signer_of
 
 
@@ -23,6 +26,11 @@ def test_a_weak_or_broken_secret_is_refused_without_being_shown(secret: str, wor
 
 
 @pytest.mark.parametrize("size", [24, 32, 64])
-def test_what_is_signed_can_be_verified_by_the_same_secret(size: int) -> None:
+def test_what_is_signed_is_verified_by_the_same_secret_and_by_no_other(size: int) -> None:
     signer = signer_of("whsec_" + base64.b64encode(b"k" * size).decode())
-    assert signer is not None
+    at_s = clock.now_ms() // 1000
+    signature = signer.sign("id-1", datetime.fromtimestamp(at_s, tz=UTC), "{}")
+    headers = {"webhook-id": "id-1", "webhook-timestamp": str(at_s), "webhook-signature": signature}
+    signer.verify("{}", headers, json_parse=False)
+    with pytest.raises(WebhookVerificationError):
+        signer_of("whsec_" + base64.b64encode(b"q" * size).decode()).verify("{}", headers, json_parse=False)

@@ -1,0 +1,29 @@
+"""Log lines of a worker: time, level, logger, the constant message, then the fields as key=value."""
+
+import logging
+from typing import Final
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class FieldFormatter(logging.Formatter):
+    """Appends what `extra` added to a record; values with blanks are quoted."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        fields = [f"{key}={_shown(value)}" for key, value in vars(record).items() if key not in _STANDARD]
+        return " ".join([super().formatMessage(record), *fields])
+
+
+def configure(level: str) -> None:
+    """Send log lines of this process to stderr. Raises `ValueError` for a level that does not exist."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(FieldFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return repr(text) if " " in text or not text else text
