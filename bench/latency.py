@@ -50,21 +50,42 @@ class Arrivals:
                 self.delays.append((delivery.created_at_ms, at_ms - delivery.created_at_ms))
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The running processes of one play. Source and processor share the measured core."""
+
+    simulator: Measured
+    processor: Measured
+    source: Measured
+
+    def check_running(self) -> None:
+        """Raise `MeasurementError` when one of them has ended."""
+        for part in (self.simulator, self.processor, self.source):
+            part.check_running()
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What one play showed: delays in ms, and the cores that each stage used."""
+
+    delays_ms: list[int]
+    processor_cores: float
+    source_cores: float
+
+
 def measure_latency(bench: Bench) -> list[Result]:
     """Play for 25 s, `bench.runs` times, with everything new each time."""
-    runs = [_run(bench, number) for number in range(bench.runs)]
+    plays = [_run(bench, number) for number in range(bench.runs)]
+    counts = " ".join(f"{len(play.delays_ms):,}" for play in plays)
+    cores = " ".join(f"{play.processor_cores:.2f}+{play.source_cores:.2f}" for play in plays)
+    p50, p99 = (tuple(percentile(play.delays_ms, share) for play in plays) for share in (0.5, 0.99))
     return [
-        Result(name="e2e.p50_ms", unit="ms", runs=tuple(percentile(run, 0.5) for run in runs)),
-        Result(
-            name="e2e.p99_ms",
-            unit="ms",
-            runs=tuple(percentile(run, 0.99) for run in runs),
-            notes="deliveries measured: " + " ".join(f"{len(run):,}" for run in runs),
-        ),
+        Result(name="e2e.p50_ms", unit="ms", runs=p50, notes=f"deliveries {counts}"),
+        Result(name="e2e.p99_ms", unit="ms", runs=p99, notes=f"cores used by processor+source {cores}"),
     ]
 
 
-def _run(bench: Bench, number: int) -> list[int]:
+def _run(bench: Bench, number: int) -> Played:
     topics = bench.topics()
     options = ["simulate", "--grpc-port", "0", "--http-port", "0", "--seed", str(number + 1)]
     with bench.start(f"e2e-simulator-{number}", "byoc", options, on_measured_core=False) as simulator:
@@ -76,26 +97,31 @@ def _run(bench: Bench, number: int) -> list[int]:
         ):
             processor.wait_ready()
             source.wait_ready()
-            return _play(bench, topics, f"http://{address['http']}", [simulator, processor, source])
+            return _play(bench, topics, f"http://{address['http']}", Parts(simulator, processor, source))
 
 
-def _play(bench: Bench, topics: Topics, simulator_url: str, parts: list[Measured]) -> list[int]:
+def _play(bench: Bench, topics: Topics, simulator_url: str, parts: Parts) -> Played:
     arrivals = Arrivals()
     start = dict.fromkeys(range(PARTITIONS), 0)
     with CommittedReader(bench.bootstrap_servers, topics.deliveries, start) as reader:
         events = int(RATE_PER_S * (WARM_UP_S + MEASURED_S)) * SPARE_EVENTS
         _ask(f"{simulator_url}/v1/scenario", {"events": events, "rate": RATE_PER_S, "conversations": 400})
-        begin_ms = now_ms()
-        end_s = time.monotonic() + WARM_UP_S + MEASURED_S
-        while time.monotonic() < end_s:
-            arrivals.take(reader, 0.1)
+        _read_for(arrivals, reader, WARM_UP_S)
+        begin_ms, processor_s, source_s = now_ms(), parts.processor.cpu_s(), parts.source.cpu_s()
+        _read_for(arrivals, reader, MEASURED_S)
         end_ms = now_ms()
-        for part in parts:
-            part.check_running()
-        published = _published(simulator_url, end_ms)
-        _await(arrivals, reader, published)
-    counted_from_ms = begin_ms + int(WARM_UP_S * 1000)
-    return [delay_ms for created_at_ms, delay_ms in arrivals.delays if counted_from_ms <= created_at_ms < end_ms]
+        parts.check_running()
+        processor_cores = (parts.processor.cpu_s() - processor_s) / MEASURED_S
+        source_cores = (parts.source.cpu_s() - source_s) / MEASURED_S
+        _await(arrivals, reader, _published(simulator_url, end_ms))
+    delays_ms = [delay_ms for created_at_ms, delay_ms in arrivals.delays if begin_ms <= created_at_ms < end_ms]
+    return Played(delays_ms, processor_cores, source_cores)
+
+
+def _read_for(arrivals: Arrivals, reader: CommittedReader, seconds: float) -> None:
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        arrivals.take(reader, 0.1)
 
 
 def _published(simulator_url: str, end_ms: int) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from byoc.errors import LocalKafkaError
@@ -10,6 +11,16 @@ from byoc.kafka_client import answers
 from byoc.settings import Settings
 from schemas.topics import Topics
 from tests.support.kafka import TestBroker, Unique
+
+# How fast a machine makes up an example says nothing about the code; a machine with other work would fail tests by it.
+# The active profile is the base: with CI set it makes the same examples in each run.
+hypothesis.settings.register_profile(
+    "any machine",
+    hypothesis.settings.get_profile(hypothesis.settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

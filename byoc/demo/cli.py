@@ -13,10 +13,9 @@ from byoc.demo.view import View, table_of
 from byoc.settings import Settings
 from byoc.system.child import ChildError
 from byoc.system.http import post_json
-from byoc.system.system import Shape, System, running
+from byoc.system.system import Shape, System, own_topics, running
 from byoc.verification.verdict import Verdict
 from byoc.verification.waiting import scenario_is_over, settled_verdict
-from schemas.topics import Topics
 
 LOOK_S = 1.0
 
@@ -41,9 +40,8 @@ def demo(events: int, rate: float, seed: int, partitions: int, routing_timeout_s
     """
     signal.signal(signal.SIGTERM, interrupt)
     settings, console = Settings(), Console(width=None if sys.stdout.isatty() else 110)
-    run_id = f"demo{int(time.monotonic() * 1000) % 1_000_000_000:09d}"
     shape = Shape(
-        topics=Topics(prefix=run_id, app_id=f"{run_id}-streams") if settings.kafka_bootstrap_servers else Topics(),
+        topics=own_topics(settings, "demo"),
         folder=settings.byoc_home / "demo",
         partitions=partitions,
         seed=seed,

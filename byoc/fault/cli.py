@@ -15,10 +15,9 @@ from byoc.fault.blows import Blows
 from byoc.fault.schedule import plan
 from byoc.settings import Settings
 from byoc.system.http import get_json, post_json
-from byoc.system.system import Shape, System, running
+from byoc.system.system import Shape, System, own_topics, running
 from byoc.verification.verdict import Verdict
 from byoc.verification.waiting import scenario_is_over, settled_verdict
-from schemas.topics import Topics
 
 PLAY_EVENTS = 1500  # a play is short, so that the last one ends soon after the last round
 LOOK_S = 0.5
@@ -40,8 +39,12 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int) -> None:
     """
     signal.signal(signal.SIGTERM, interrupt)
     settings = Settings()
-    topics = Topics(prefix=f"fault{seed}", app_id=f"fault{seed}-streams")
-    shape = Shape(topics=topics, folder=settings.byoc_home / "fault", seed=seed, streams_workers=streams_workers)
+    shape = Shape(
+        topics=own_topics(settings, "fault"),
+        folder=settings.byoc_home / "fault",
+        seed=seed,
+        streams_workers=streams_workers,
+    )
     try:
         with running(shape, settings) as system:
             blows = Blows(system, click.echo)

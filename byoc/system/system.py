@@ -1,6 +1,7 @@
 """Start, find and stop every part of the system."""
 
 import contextlib
+import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ class Shape:
     streams_workers: int = 1
 
 
+def own_topics(settings: Settings, name: str) -> Topics:
+    """Topics of one run: the plain names on a Kafka of its own, names that no other run has on a shared one."""
+    if settings.kafka_bootstrap_servers is None:
+        return Topics()
+    run_id = f"{name}-{secrets.token_hex(4)}"
+    return Topics(prefix=run_id, app_id=f"{run_id}-streams")
+
+
 class System:
     """Kafka (local unless `KAFKA_BOOTSTRAP_SERVERS` names one), simulator, partner, connect and streams workers."""
 
@@ -47,6 +56,7 @@ class System:
         self.streams_urls: dict[str, str] = {}
         self.children: dict[str, Child] = {}
         self._connect_files: list[Path] = []
+        self._created: list[str] = []
 
     @property
     def partner_log(self) -> Path:
@@ -62,7 +72,9 @@ class System:
             self.kafka.start()
             self.bootstrap_servers = self.kafka.bootstrap_servers
         yield f"Kafka        {self.bootstrap_servers}"
-        kafka_client.create_topics(self.bootstrap_servers, shape.topics.catalogue(shape.partitions))
+        catalogue = shape.topics.catalogue(shape.partitions)
+        self._created = [spec.name for spec in catalogue]
+        kafka_client.create_topics(self.bootstrap_servers, catalogue)
         secret = new_webhook_secret()
         simulator = self._launch(
             "simulator",
@@ -143,6 +155,8 @@ class System:
             child.stop()
         if self.kafka is not None:
             self.kafka.close()
+        elif self._created:
+            kafka_client.delete_topics(self.bootstrap_servers, self._created)
 
     def _launch(self, name: str, *arguments: str) -> Child:
         child = Child(name, list(arguments), self.shape.folder / f"{name}.log")

@@ -14,6 +14,7 @@ import pytest
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 from simulator import replay_ids
+from simulator.bench_feed import preload
 from tests.support.simulator import RunningSimulator, running_simulator
 
 TOPIC = "/event/ByocOutbound__e"
@@ -134,6 +135,23 @@ async def test_no_more_events_come_than_were_asked_for_and_pending_counts_down(s
         rest = await read_events(call, 30)
     assert len(rest) == 30
     assert (len(sizes) == 1) is (split_share == 0.0)
+
+
+async def test_after_small_batches_the_responses_grow_again() -> None:
+    count = 4000
+    async with connected(split_share=0.2) as (sim, stub):
+        preload(sim.org, count)
+        call = subscribe(stub, sim)
+        await call.write(fetch(100))
+        received = responses = 0
+        while received < count:
+            response = await read(call)
+            received += len(response.events)
+            responses += 1
+            await call.write(pb.FetchRequest(num_requested=len(response.events)))
+    assert received == count
+    # Without gathering credit it is below two events per response; with it, above fifty.
+    assert count / responses > 10
 
 
 async def test_credit_adds_up_and_stops_at_one_hundred() -> None:

@@ -52,9 +52,7 @@ def test_a_worker_that_joins_and_workers_that_leave_lose_and_double_nothing(
     assert verdict.is_exactly_once, verdict
 
 
-def test_a_zombie_is_fenced_and_ends_with_its_own_exit_code(
-    kafka: TestBroker, unique: Unique, tmp_path: Path
-) -> None:
+def test_a_zombie_is_fenced_and_ends_with_its_own_exit_code(kafka: TestBroker, unique: Unique, tmp_path: Path) -> None:
     with running(kafka, unique, tmp_path, seed=23) as run:
         zombie = run.workers[0]
         successor = run.start_worker()

@@ -76,7 +76,9 @@ class Worker:
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the worker did not end in {timeout_s:g} s; its log ends: {self.log[-2000:]}") from None
+            raise AssertionError(
+                f"the worker did not end in {timeout_s:g} s; its log ends: {self.log[-2000:]}"
+            ) from None
 
     def kill(self) -> None:
         """End it as `kill -9` does, also when it is stopped."""
@@ -218,9 +220,7 @@ class FaultRun:
 
 
 @contextmanager
-def fault_run(
-    broker: TestBroker, unique: Unique, folder: Path, *, seed: int, rate: float = 1500
-) -> Iterator[FaultRun]:
+def fault_run(broker: TestBroker, unique: Unique, folder: Path, *, seed: int, rate: float = 1500) -> Iterator[FaultRun]:
     """A run that feeds from the start; its processes end with it."""
     run = FaultRun(broker, unique, folder, seed=seed, rate=rate)
     run.feeder.start()
