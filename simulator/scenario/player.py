@@ -45,6 +45,7 @@ class _Conversation:
     at: int = 0
     routing: RoutingPlan | None = None  # asked for, and not yet followed by who joined and left
     request_id: str = ""
+    is_outside: bool = False  # a contact outside has it: with no one to join, an early result could belong to it
     repeats: list[_Repeat] = field(default_factory=list)
 
     @property
@@ -148,7 +149,7 @@ class Player:
     def _request_routing(self, conversation: _Conversation, plan: RoutingPlan, event: _Event) -> None:
         conversation.request_id = plan.request_id or event.event_uuid
         conversation.routing = plan
-        if plan.planned is Planned.RESULT_FIRST:
+        if plan.planned is Planned.RESULT_FIRST and not conversation.is_outside:
             self._org.withdraw_unseen(
                 self._topic, event.rendered.facts, event_uuid=event.event_uuid, created_at_ms=event.created_at_ms
             )
@@ -160,7 +161,10 @@ class Player:
     def _hand_over(self, conversation: _Conversation, plan: RoutingPlan, request: Request) -> None:
         """After a success the target joins; after a transfer the rep who asked leaves. Contacts outside never join."""
         conversation.routing = None
-        if request.concluded is not Conclusion.ROUTED or plan.target_kind == "external":
+        if request.concluded is not Conclusion.ROUTED:
+            return
+        if plan.target_kind == "external":
+            conversation.is_outside = True
             return
         changes = [("add", plan.joining_user_id, "New rep", plan.joining_entry_id)]
         if plan.routing_type == "Transfer":

@@ -86,8 +86,28 @@ def _is_unbound(result: RoutingResult, request: RoutingRequest, rules: Rules) ->
 
 
 def _can_be_revised(result: RoutingResult, request: RoutingRequest) -> bool:
-    """An early success can still fail or be withdrawn, at any age, until someone has joined."""
-    return bool(request.results) and result.verdict != Event.RESULT_SUCCESS
+    """An early success can still fail or be withdrawn, at any age, until someone has joined.
+
+    Not by a result that names someone else: that one may be ahead of its own request, and a contact outside never
+    joins, so that the request of long ago would swallow it.
+    """
+    if not request.results or result.verdict == Event.RESULT_SUCCESS:
+        return False
+    return request.facts is None or not _names_another(result, request.facts)
+
+
+def _names_another(result: RoutingResult, facts: RequestFacts) -> bool:
+    """True when the result names a router, queue or rep and the request asked for a different one."""
+    if result.router_subject and facts.router_subject and result.router_subject != facts.router_subject:
+        return True
+    named = _named_target(result, facts)
+    return named is not None and facts.target_id is not None and named[:15] != facts.target_id[:15]
+
+
+def _named_target(result: RoutingResult, facts: RequestFacts) -> str | None:
+    """The queue or rep that the result names, whichever the request asked for."""
+    by_kind: dict[str, str | None] = {TargetKind.QUEUE: result.queue_id, TargetKind.REP: result.agent_id}
+    return by_kind.get(facts.target_kind)
 
 
 def _names_it(result: RoutingResult, _: RequestFacts, request: RoutingRequest) -> bool:
@@ -105,11 +125,8 @@ def _same_router(result: RoutingResult, facts: RequestFacts, _: RoutingRequest) 
 
 def _same_target(result: RoutingResult, facts: RequestFacts, _: RoutingRequest) -> bool:
     """Record ids are the same when their first 15 characters are."""
-    if facts.target_id is None:
-        return False
-    by_kind: dict[str, str | None] = {TargetKind.QUEUE: result.queue_id, TargetKind.REP: result.agent_id}
-    named = by_kind.get(facts.target_kind)
-    return named is not None and named[:15] == facts.target_id[:15]
+    named = _named_target(result, facts)
+    return named is not None and facts.target_id is not None and named[:15] == facts.target_id[:15]
 
 
 _EVIDENCE: tuple[_Test, ...] = (_names_it, _same_routing_record, _same_router, _same_target)

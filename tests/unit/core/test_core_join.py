@@ -160,6 +160,22 @@ def test_an_early_success_can_be_withdrawn_at_any_age() -> None:
     assert partition.outcome_words() == ["routed", "cancelled"]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"sender": party("Router", "router-2")}, id="another router participant"),
+        pytest.param({"routingConfigurationDetails": {"agentId": REP_2}}, id="another rep"),
+    ],
+)
+def test_a_cancel_that_names_another_waits_for_its_own_request(fields: dict[str, Any]) -> None:
+    partition = Partition()
+    partition.read(requested("r1", router="router-1"))
+    partition.read(result("None", at=SECOND))
+    partition.read(result("Cancelled", at=3 * SECOND, **fields))
+    partition.read(requested("r2", at=2 * SECOND, userId=REP_2, router="router-2"))
+    assert [partition.request(each).outcome for each in ("r1", "r2")] == ["routed", "cancelled"]
+
+
 def test_a_success_is_not_bound_to_a_request_that_has_one() -> None:
     partition = Partition()
     partition.read(requested("r1"))
