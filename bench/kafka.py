@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from bench.errors import MeasurementError
 from schemas.topics import PARTITIONER
 
-CALL_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 30.0
 BY_KEY = -1  # librdkafka's "choose the partition by key"
 _END_OF_PARTITION = -191  # librdkafka's own code
 

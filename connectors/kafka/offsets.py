@@ -8,6 +8,7 @@ Canonical, because compaction compares bytes: two spellings of one key would liv
 
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from connectors.errors import RetriableError
 log = logging.getLogger(__name__)
 
 _END_OF_PARTITION: Final = ck.KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own codes are spelled so
+_POLL_S: Final = 0.1
 SourcePartition = Mapping[str, str]
 
 
@@ -33,13 +35,19 @@ def offset_key(connector: str, partition: SourcePartition) -> bytes:
 
 
 def read_offsets(
-    *, bootstrap_servers: str, topic: str, connector: str, timeout_s: float, client: Mapping[str, str] | None = None
+    *,
+    bootstrap_servers: str,
+    topic: str,
+    connector: str,
+    timeout_s: float,
+    client: Mapping[str, str] | None = None,
+    given_up: threading.Event | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The offsets of a connector: canonical partition JSON -> offset map. Blocks.
 
     Reads the topic `read_committed` to the *uncommitted* end it had at the call: another task's open transaction may
     stand before our own last commit, and stopping there would be stopping at an older position. Raises
-    `RetriableError` when the end is not reached within `timeout_s`.
+    `RetriableError` when the end is not reached within `timeout_s`, or `given_up` is set before.
     """
     settings: dict[str, Any] = {"log_level": 0, **(client or {}), "bootstrap.servers": bootstrap_servers}
     with_group = {
@@ -53,7 +61,8 @@ def read_offsets(
     ends = _end_offsets(settings, topic, timeout_s)
     consumer: Any = ck.Consumer({**settings, **with_group})
     try:
-        return _read(consumer, topic, connector, {number: end for number, end in ends.items() if end > 0}, timeout_s)
+        reader = _Reader(consumer, topic, connector, given_up or threading.Event())
+        return reader.read({number: end for number, end in ends.items() if end > 0}, timeout_s)
     finally:
         consumer.close()
 
@@ -69,47 +78,57 @@ def _end_offsets(settings: Mapping[str, Any], topic: str, timeout_s: float) -> d
         raise RetriableError(f"reading the end of {topic}: {error.args[0].str()}") from error
 
 
-def _read(
-    consumer: Any, topic: str, connector: str, ends: dict[int, int], timeout_s: float
-) -> dict[str, dict[str, Any]]:
-    newest: dict[str, tuple[int, dict[str, Any] | None]] = {}
-    waiting = dict(ends)
-    consumer.assign([ck.TopicPartition(topic, number, ck.OFFSET_BEGINNING) for number in ends])
-    idle_polls = 0
-    while waiting:
-        message = consumer.poll(0.1)
-        if message is None:
+class _Reader:
+    """Reads the partitions of the offsets topic to given ends and keeps the newest offset of each source partition."""
+
+    def __init__(self, consumer: Any, topic: str, connector: str, given_up: threading.Event) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._connector = connector
+        self._given_up = given_up
+        self._newest: dict[str, tuple[int, dict[str, Any] | None]] = {}
+
+    def read(self, ends: Mapping[int, int], timeout_s: float) -> dict[str, dict[str, Any]]:
+        """Canonical partition JSON -> offset map. `ends` are those of partitions that hold something."""
+        waiting = dict(ends)
+        self._consumer.assign([ck.TopicPartition(self._topic, number, ck.OFFSET_BEGINNING) for number in ends])
+        idle_polls = 0
+        while waiting:
+            message = self._consumer.poll(_POLL_S)
+            if message is not None:
+                self._take(message, waiting)
+                continue
             idle_polls += 1
-            if idle_polls * 0.1 > timeout_s:
+            if self._given_up.is_set() or idle_polls * _POLL_S > timeout_s:
                 raise RetriableError(
-                    f"reading {topic} to its end: partitions {sorted(waiting)} did not get there in {timeout_s:g} s; a"
-                    " transaction may be open on them"
+                    f"reading {self._topic} to its end: partitions {sorted(waiting)} did not get there in"
+                    f" {idle_polls * _POLL_S:.0f} s; a transaction may be open on them"
                 )
-            continue
+        return {partition: offset for partition, (_, offset) in self._newest.items() if offset is not None}
+
+    def _take(self, message: Any, waiting: dict[int, int]) -> None:
         error = message.error()
         if error is None:
-            _keep(newest, connector, message)
+            self._keep(message)
             reached = message.offset() + 1
         elif error.code() == _END_OF_PARTITION:
             reached = message.offset()  # behind transaction markers, which are never delivered
         else:
-            raise RetriableError(f"reading {topic}: {error.str()}")
+            raise RetriableError(f"reading {self._topic}: {error.str()}")
         if reached >= waiting.get(message.partition(), reached + 1):
             del waiting[message.partition()]
-    return {partition: offset for partition, (_, offset) in newest.items() if offset is not None}
 
-
-def _keep(newest: dict[str, tuple[int, dict[str, Any] | None]], connector: str, message: Any) -> None:
-    try:
-        name, partition = json.loads(message.key() or b"")
-        offset = json.loads(message.value()) if message.value() is not None else None
-    except ValueError:
-        log.warning("record in the offsets topic is not Kafka Connect's", extra={"offset": message.offset()})
-        return
-    if name != connector or not isinstance(partition, dict) or not isinstance(offset, dict | None):
-        return
-    # a tool that places keys by another partitioner puts a patched offset elsewhere: the later one wins
-    written_at_ms = message.timestamp()[1]
-    known = newest.get(canonical(partition))
-    if known is None or written_at_ms >= known[0]:
-        newest[canonical(partition)] = (written_at_ms, offset)
+    def _keep(self, message: Any) -> None:
+        try:
+            name, partition = json.loads(message.key() or b"")
+            offset = json.loads(message.value()) if message.value() is not None else None
+        except ValueError:
+            log.warning("record in the offsets topic is not Kafka Connect's", extra={"offset": message.offset()})
+            return
+        if name != self._connector or not isinstance(partition, dict) or not isinstance(offset, dict | None):
+            return
+        # a tool that places keys by another partitioner puts a patched offset elsewhere: the later one wins
+        written_at_ms = message.timestamp()[1]
+        known = self._newest.get(canonical(partition))
+        if known is None or written_at_ms >= known[0]:
+            self._newest[canonical(partition)] = (written_at_ms, offset)

@@ -7,7 +7,7 @@ transaction `begin`, `produce` as often as needed, `commit`. All calls of one pr
 Settings and why:
 * `retry.backoff.ms` 2: with the default of 100 a commit that finds the previous one still being written (answer
   CONCURRENT_TRANSACTIONS) waits 100 ms; measured 102 ms against 4 ms per transaction.
-* `linger.ms` 5: batches while a burst is produced; a commit does not wait for it.
+* `linger.ms` 1: enough to batch while a burst is produced; a commit of a few events waits for it.
 * `message.max.bytes`: an event of Salesforce may have 1 MB, and its envelope comes on top.
 """
 
@@ -65,7 +65,12 @@ class TransactionalProducer:
     """A librdkafka producer with a transactional id. `client` holds further librdkafka settings, such as security."""
 
     def __init__(
-        self, *, bootstrap_servers: str, transactional_id: str, client: Mapping[str, str] | None = None
+        self,
+        *,
+        bootstrap_servers: str,
+        transactional_id: str,
+        client: Mapping[str, str] | None = None,
+        transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS,
     ) -> None:
         self.bootstrap_servers = bootstrap_servers
         self.transactional_id = transactional_id
@@ -73,7 +78,7 @@ class TransactionalProducer:
         self._producer: Any = ck.Producer(
             {
                 "log_level": 0,  # the client would write to stderr; what matters comes back from the calls
-                "linger.ms": 5,
+                "linger.ms": 1,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 1_000_000,  # the task bounds what it has in flight
                 "message.max.bytes": 2 * 1024 * 1024,
@@ -82,7 +87,9 @@ class TransactionalProducer:
                 **(client or {}),
                 "bootstrap.servers": bootstrap_servers,
                 "transactional.id": transactional_id,
-                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "transaction.timeout.ms": transaction_timeout_ms,
+                # a message that outlived its transaction could only abort the next one
+                "message.timeout.ms": transaction_timeout_ms,
                 "partitioner": PARTITIONER,
                 "retry.backoff.ms": 2,
                 "retry.backoff.max.ms": 100,

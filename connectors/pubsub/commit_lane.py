@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from connectors import clock
 from connectors.errors import ConnectorError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
 from connectors.kafka.producer import ProducerRecord, TransactionalProducer
@@ -49,11 +50,13 @@ class CommitLane:
         producer: TransactionalProducer,
         thread: ThreadPoolExecutor,
         *,
+        transaction_timeout_s: float,
         position_record: Callable[[Sequence[Batch]], ProducerRecord | None],
         committed: Callable[[Sequence[Batch]], None],
     ) -> None:
         self._producer = producer
         self._thread = thread
+        self._transaction_timeout_s = transaction_timeout_s
         self._position_record = position_record
         self._committed = committed
         self._waiting: deque[Batch] = deque()
@@ -102,27 +105,36 @@ class CommitLane:
         position = self._position_record(batches)
         if position is None and not any(batch.content.records for batch in batches):
             return None  # an empty transaction is never committed
-        for attempt in range(1, _ABORTS + 1):
-            try:
-                for batch in batches:
-                    self._producer.produce(batch.content.records)
-                    await asyncio.sleep(0)  # the stream is read between the batches
-                if position is not None:
-                    self._producer.produce([position])
-                return await loop.run_in_executor(self._thread, self._commit_and_begin)
-            except AbortNeeded as error:
-                log.warning("transaction aborted", extra={"attempt": attempt, "reason": str(error)})
-                if attempt == _ABORTS:
-                    raise ProducerLost(f"{error}; {attempt} transactions in a row were aborted") from error
-                await asyncio.sleep(_ABORT_PAUSE_S * attempt)
-                await loop.run_in_executor(self._thread, self._abort_and_begin)
-            except TerminalError as error:
-                if not isinstance(error, Fenced):
-                    # readers must not wait behind what will never be committed
-                    with suppress(ConnectorError):
-                        await loop.run_in_executor(self._thread, self._producer.abort)
+        opened_s = clock.monotonic_s()
+        try:
+            for attempt in range(1, _ABORTS + 1):
+                try:
+                    await self._produce(batches, position)
+                    return await loop.run_in_executor(self._thread, self._commit_and_begin)
+                except AbortNeeded as error:
+                    log.warning("transaction aborted", extra={"attempt": attempt, "reason": str(error)})
+                    await asyncio.sleep(_ABORT_PAUSE_S * attempt)
+                    await loop.run_in_executor(self._thread, self._abort_and_begin)
+        except Fenced as error:
+            open_s = clock.monotonic_s() - opened_s
+            if open_s < self._transaction_timeout_s:
                 raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            # The brokers end a transaction that is open for too long, and fence its producer: most likely Kafka was
+            # away. If somebody did take over, a new producer fences them in turn; one owner remains.
+            raise ProducerLost(f"{error}; its transaction was open for {open_s:.0f} s and has expired") from error
+        except TerminalError:
+            # readers must not wait behind what will never be committed
+            with suppress(ConnectorError):
+                await loop.run_in_executor(self._thread, self._producer.abort)
+            raise
+        raise ProducerLost(f"{_ABORTS} transactions in a row were aborted")
+
+    async def _produce(self, batches: Sequence[Batch], position: ProducerRecord | None) -> None:
+        for batch in batches:
+            self._producer.produce(batch.content.records)
+            await asyncio.sleep(0)  # the stream is read between the batches
+        if position is not None:
+            self._producer.produce([position])
 
     def _commit_and_begin(self) -> ConnectorError | None:
         self._producer.commit()

@@ -90,6 +90,9 @@ class Mapper:
             payload, event_type = _text(payload), _text(event_type) or ""
             if not payload:
                 raise Unreadable("VALUE_CONVERTER", f"the payload field {names.payload} is absent or empty")
+        created_at_ms = decoded.get("CreatedDate")
+        if type(created_at_ms) is not int:
+            raise Unreadable("VALUE_CONVERTER", "the event has no CreatedDate in epoch milliseconds")
         extra = None if len(decoded) == self._field_count and event_type else self._extra_fields(decoded)
         return OutboundEvent(
             event_uuid=event_uuid,
@@ -99,7 +102,7 @@ class Mapper:
             org_id=self._org_id,
             event_type=event_type,
             conversation_id=self._conversation_id(payload, event_type, decoded),
-            created_at_ms=_created_at_ms(decoded),
+            created_at_ms=created_at_ms,
             received_at_ms=received_at_ms,
             payload=payload,
             extra_fields=extra,
@@ -175,13 +178,6 @@ def _no_key() -> str:
     raise Unreadable(
         "KEY_CONVERTER", "the event names no conversation: no conversationIdentifier, no channel address with subject"
     )
-
-
-def _created_at_ms(decoded: Mapping[str, Any]) -> int:
-    created = decoded.get("CreatedDate")
-    if not isinstance(created, int):
-        raise Unreadable("VALUE_CONVERTER", "the event has no CreatedDate in epoch milliseconds")
-    return created
 
 
 def _text(value: Any) -> str | None:

@@ -67,7 +67,7 @@ from connectors.pubsub.events import (
 from connectors.pubsub.position import Position
 
 KEEPALIVE_BOUND_S: Final = 270.0  # the Pub/Sub API's own promise for an empty response
-AUTH_ATTEMPTS: Final = 10**9  # refused tokens in a row, without a response between, before the task ends
+AUTH_ATTEMPTS: Final = 5  # refused tokens in a row, without a response between, before the task ends
 EVENT_ATTEMPTS: Final = 5  # unclear failures at one position before the event is given up
 
 

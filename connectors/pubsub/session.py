@@ -11,6 +11,7 @@ this module carries out its effects and feeds it.
 import asyncio
 import logging
 import random
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -78,6 +79,7 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopping = asyncio.Event()
+        self._given_up = threading.Event()  # the same for the thread, while the position is read
         self._accepted = False
         self._arrived: Fetched | None = None
         self._received_s: dict[int, float] = {}
@@ -89,6 +91,7 @@ class Session:
     def stop(self) -> None:
         """End in order: no new events, everything received is committed, then `run` returns."""
         self._stopping.set()
+        self._given_up.set()
 
     async def run(self) -> None:
         """Mirror until `stop`. Raises `TerminalError`, or `RetriableError` when a new session may help."""
@@ -109,7 +112,10 @@ class Session:
             lambda: require_topics(needed, bootstrap_servers=servers, client=client, timeout_s=_KAFKA_TIMEOUT_S)
         )
         producer = self._producer = TransactionalProducer(
-            bootstrap_servers=servers, transactional_id=settings.transactional_id, client=client
+            bootstrap_servers=servers,
+            transactional_id=settings.transactional_id,
+            client=client,
+            transaction_timeout_ms=settings.transaction_timeout_ms,
         )
         await self._blocking(lambda: producer.init(_KAFKA_TIMEOUT_S))
         offsets = await self._blocking(
@@ -119,6 +125,7 @@ class Session:
                 connector=settings.connector,
                 timeout_s=_OFFSETS_TIMEOUT_S,
                 client=client,
+                given_up=self._given_up,
             )
         )
         await self._blocking(producer.begin)
@@ -136,7 +143,11 @@ class Session:
         if self._producer is None:
             raise RuntimeError("mirroring before the producer was made")
         lane = CommitLane(
-            self._producer, self._thread, position_record=self._position_record, committed=self._committed
+            self._producer,
+            self._thread,
+            transaction_timeout_s=self._settings.transaction_timeout_ms / 1000,
+            position_record=self._position_record,
+            committed=self._committed,
         )
         delivery = self._delivery = Delivery(self._settings, self._tokens, feed=self._feed, submit=lane.submit)
         lane_task = asyncio.create_task(lane.run())
@@ -157,10 +168,13 @@ class Session:
         self, lane: CommitLane, lane_task: "asyncio.Task[None]", delivery: Delivery, delivery_task: "asyncio.Task[None]"
     ) -> None:
         """Commit what was received, then raise what ended the session, if anything did."""
+        deadline_s = clock.monotonic_s() + _DRAIN_TIMEOUT_S
         delivery.finish()
         await asyncio.wait([delivery_task, lane_task], timeout=_DRAIN_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         lane.finish()
-        await asyncio.wait([lane_task], timeout=_DRAIN_TIMEOUT_S)
+        await asyncio.wait([lane_task], timeout=max(0.0, deadline_s - clock.monotonic_s()))
+        if not lane_task.done():
+            log.warning("stopping with events not committed", extra={"topic": self._settings.policy.topic})
         for ended in (self._failed, lane_task, delivery_task):
             if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
                 raise error

@@ -24,6 +24,7 @@ class SourceSettings:
     offsets_topic: str
     bootstrap_servers: str
     transactional_id: str
+    transaction_timeout_ms: int
     client: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property

@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from connectors.auth import ClientCredentials, Credentials, JwtBearer
 from connectors.errors import ConfigError
+from connectors.kafka.producer import TRANSACTION_TIMEOUT_MS
 from connectors.pubsub.events import GapPolicy, ReplayPreset
 from connectors.pubsub.mapping import FieldNames
 from connectors.pubsub.protocol import KEEPALIVE_BOUND_S, Policy
@@ -198,6 +199,15 @@ DEFINITION: Final = (
             check=at_least(1),
             group=_KAFKA,
         ),
+        Key(
+            "producer.override.transaction.timeout.ms",
+            Kind.INT,
+            doc="How long a crashed worker's open transaction may hold up readers; brokers allow 15 minutes at most.",
+            default=TRANSACTION_TIMEOUT_MS,
+            importance=Importance.LOW,
+            check=at_least(1000),
+            group=_KAFKA,
+        ),
     )
     + ERROR_KEYS
 )
@@ -250,6 +260,7 @@ class PubSubSource:
             offsets_topic=worker.offset_storage_topic,
             bootstrap_servers=worker.bootstrap_servers,
             transactional_id=f"{worker.group_id}-{self.name}-{task_id}",
+            transaction_timeout_ms=values.integer("producer.override.transaction.timeout.ms"),
             client=worker.client,
         )
 

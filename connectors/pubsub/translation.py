@@ -55,11 +55,13 @@ class Translator:
         """
         schema, map_event, headers_of, encode = self._schema, self._mapper.event, self._mapper.headers, self._encode
         add, topic = into.records.append, self._topic
+        read_id, read = None, None  # one call per schema change instead of one per event
         for index in range(start, len(events)):
             consumer_event = events[index]
             replay_id, event = consumer_event.replay_id, consumer_event.event
             event_uuid, schema_id = event.id, event.schema_id
-            read = schema(schema_id)
+            if schema_id != read_id:
+                read_id, read = schema_id, schema(schema_id)
             if read is None:
                 return index
             try:

@@ -6,6 +6,8 @@ is never used again. Failed calls raise `RpcError` with the fault that `errors.c
 
 import asyncio
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -99,10 +101,8 @@ class Transport:
         await self._channel.close(None)
 
     async def _unary(self, method: Any, request: Any, token: Token, doing: str, about_one_event: bool = False) -> Any:
-        try:
+        with _rpc_errors(doing, about_one_event=about_one_event):
             return await method(request, timeout=self.endpoint.call_timeout_s, metadata=_metadata(token))
-        except grpc.aio.AioRpcError as error:
-            raise RpcError(_fault(error, doing, about_one_event=about_one_event)) from error
 
 
 class SubscribeStream:
@@ -130,22 +130,16 @@ class SubscribeStream:
 
     async def read(self) -> Fetched | None:
         """The next response, or None when the server ended the stream in order. Raises `RpcError`."""
-        try:
+        with _rpc_errors(self._doing):
             fetched: Any = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            raise RpcError(_fault(error, self._doing)) from error
         if fetched is grpc.aio.EOF:
             return None
         found: Fetched = fetched
         return found
 
     async def _write(self, request: pb.FetchRequest) -> None:
-        try:
+        with _rpc_errors(self._doing):
             await self._call.write(request)
-        except grpc.aio.AioRpcError as error:
-            raise RpcError(_fault(error, self._doing)) from error
-        except asyncio.InvalidStateError:  # the call is over: the reader gets the reason
-            raise RpcError(Fault(action=Action.RETRY, what=f"{self._doing}: the stream is closed")) from None
 
     async def close(self) -> None:
         """Cancel the call. The reader gets an `RpcError`, unless it has ended."""
@@ -163,6 +157,25 @@ def _metadata(token: Token) -> tuple[tuple[str, str], ...]:
         ("tenantid", token.org_id),
         ("x-client-trace-id", str(uuid.uuid4())),
     )
+
+
+@contextmanager
+def _rpc_errors(doing: str, *, about_one_event: bool = False) -> Iterator[None]:
+    """Translate what a call raises, in this one place."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise RpcError(_fault(error, doing, about_one_event=about_one_event)) from error
+    except asyncio.CancelledError:
+        # grpc raises this also when the *server* ends the call as CANCELLED; only our own cancellation may pass
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RpcError(
+            Fault(action=Action.RETRY, what=f"{doing}: the call was cancelled", status="CANCELLED")
+        ) from None
+    except asyncio.InvalidStateError:  # a write after the end: the reader gets the reason
+        raise RpcError(Fault(action=Action.RETRY, what=f"{doing}: the stream is closed")) from None
 
 
 def _fault(error: grpc.aio.AioRpcError, doing: str, *, about_one_event: bool = False) -> Fault:

@@ -3,9 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -60,7 +59,7 @@ def connect(worker_file: Path, connector_files: tuple[Path, ...], exit_on_failur
     try:
         settings = worker_settings(parse_properties(worker_file.read_text(encoding="utf-8")))
         connectors = [parse_connector(file.read_text(encoding="utf-8"), file.name) for file in connector_files]
-        _run(serve(settings, connectors, exit_on_failure=exit_on_failure))
+        asyncio.run(serve(settings, connectors, exit_on_failure=exit_on_failure))
     except (ConnectorError, StartError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -121,12 +120,3 @@ async def _serve(worker: Worker, rest: RestServer, stop: asyncio.Event, address:
     finally:
         for task in (stopped, failed, settled):
             task.cancel()
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop  # noqa: PLC0415 - optional: it has no wheels for every platform
-    except ImportError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)

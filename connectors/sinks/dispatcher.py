@@ -81,9 +81,14 @@ class Dispatcher:
         return self._buffered
 
     @property
+    def room(self) -> int:
+        """How many records more may be held."""
+        return max(0, self._limits.max_buffered - self._buffered)
+
+    @property
     def full(self) -> bool:
         """Nothing more should be read for now."""
-        return self._buffered >= self._limits.max_buffered or self._buffered_bytes >= self._limits.max_buffered_bytes
+        return self.room == 0 or self._buffered_bytes >= self._limits.max_buffered_bytes
 
     @property
     def has_room(self) -> bool:

@@ -46,7 +46,11 @@ class Answer:
 
 
 class Refused(Exception):
-    """The call itself forbids another attempt; its text is a constant reason."""
+    """The call itself forbids another attempt; `reason` is a constant text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Call(Protocol):

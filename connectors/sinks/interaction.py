@@ -113,9 +113,8 @@ class InteractionCaller:
         try:
             exchanged = await self._client.exchange(request)
         except Refused as refused:
-            if refused.args[0] == _WRONG_ORG:
-                return self._result(call, CallOutcome.REJECTED, request, message=_WRONG_ORG)
-            return self._result(call, CallOutcome.EXPIRED, request)
+            outcome = CallOutcome.EXPIRED if refused.reason == _EXPIRED else CallOutcome.REJECTED
+            return self._result(call, outcome, request, message=refused.reason)
         return self._result(call, _outcome_of(exchanged, request), request, message=exchanged.problem)
 
     async def close(self) -> None:
@@ -161,7 +160,7 @@ class InteractionCaller:
         return OutputRecord(topic=self._results_topic, key=call.conversation_id.encode(), value=encode(result))
 
 
-_EXPIRED = "expired"
+_EXPIRED = "the deadline came first"
 _WRONG_ORG = "the call is for another org than the credentials of this connector; use one connector per org"
 
 

@@ -120,7 +120,8 @@ class SinkTask:
         paused = False
         commit_at_s = clock.monotonic_s() + _COMMIT_EVERY_S
         while not self._stopping.is_set() and not dispatcher.failure.done():
-            records = await consumer.poll(_POLL_RECORDS, _POLL_S)
+            # at least one: while paused nothing comes, but membership is kept alive by asking
+            records = await consumer.poll(min(_POLL_RECORDS, max(1, dispatcher.room)), _POLL_S)
             self._metrics.read(len(records))
             dispatcher.offer(records)
             if not paused and dispatcher.full:

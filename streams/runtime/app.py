@@ -11,7 +11,7 @@ from faust.transport.drivers import TRANSPORTS
 
 from streams.runtime.errors import TransactionLost
 from streams.runtime.handoff import Handoff
-from streams.runtime.kafka_client import TransactionalProducer
+from streams.runtime.kafka_client import KafkaTransactions
 from streams.runtime.partitions import Partitions
 from streams.runtime.ticket import TicketTopic
 
@@ -36,6 +36,7 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         bootstrap_servers: str,
         commit_linger_s: float = 0.002,
         max_open_s: float = 0.05,
+        settle_timeout_s: float = 30.0,
         fetch_rest_s: float = 0.003,
         **options: Any,
     ) -> None:
@@ -44,15 +45,21 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         self.fetch_rest_s = fetch_rest_s
         self.on_recovered: Callable[[], None] = lambda: None
 
-        def new_producer(partition: int) -> TransactionalProducer:
-            return TransactionalProducer(
+        def new_producer(partition: int) -> KafkaTransactions:
+            return KafkaTransactions(
                 bootstrap_servers=bootstrap_servers,
                 transactional_id=f"{id}-{partition}",
                 group_id=id,
                 partition=partition,
             )
 
-        self.partitions = Partitions(new_producer, end_process, commit_linger_s=commit_linger_s, max_open_s=max_open_s)
+        self.partitions = Partitions(
+            new_producer,
+            end_process,
+            commit_linger_s=commit_linger_s,
+            max_open_s=max_open_s,
+            settle_timeout_s=settle_timeout_s,
+        )
         super().__init__(
             id,
             broker=[f"eos://{address}" for address in bootstrap_servers.split(",")],

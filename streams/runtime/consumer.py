@@ -1,6 +1,6 @@
 """The Faust transport: aiokafka fetches, agents get tickets, offsets travel in transactions.
 
-The only importer of aiokafka in this package. Stock behaviour that is replaced, and why, is said at each method.
+Stock behaviour that is replaced, and why, is said at each method.
 """
 
 import asyncio
@@ -8,34 +8,27 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from aiokafka.partitioner import murmur2
-from aiokafka.structs import TopicPartition
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from streams.runtime import changelog
+from streams.runtime.consumer_thread import ConsumerThread
 from streams.runtime.ticket import Ticket
 
 SMALL_FETCH = 200  # records; a smaller fetch is followed by a rest, so that low rates make fewer, larger batches
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # faust has no types
-    """Reads committed records only: outputs of an aborted transaction upstream must not become events."""
-
-    async def on_start(self) -> None:
-        self._consumer = self._create_consumer(loop=self.thread_loop)
-        self._consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own guarantee setting
-        self.time_started = asyncio.get_running_loop().time()
-        await self._consumer.start()
-
-
 class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
     """Hands over whole batches and never commits by itself."""
+
+    _thread: ConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.handoff = self.app.handoff
         self._fetch_rest_s: float = self.app.fetch_rest_s
+        self._read_to_end: frozenset[TP] = frozenset()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -43,16 +36,36 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
     def _is_ticketed(self, tp: TP) -> bool:
         return tp.topic in self.app.ticketed_topics
 
-    # -- Faust's own commit and its gap book-keeping stay away from our topics: a transactional input has a gap per
-    # -- commit marker, and stock steps over records in flight at each of them.
+    # -- Faust's own commit, its gap book-keeping and its stall detector stay away from our topics: a transactional
+    # -- input has a gap per commit marker, and stock steps over records in flight at each of them.
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        return (tp for tp in super()._filter_tps_with_pending_acks(topics) if not self._is_ticketed(tp))
+        """Called once per commit interval. Faust notes each ticket for a commit that never comes: dropped here."""
+        for tp in [tp for tp in self._acked if self._is_ticketed(tp)]:
+            del self._acked[tp]
+            self._acked_index.pop(tp, None)
+        return iter(super()._filter_tps_with_pending_acks(topics))
+
+    async def wait_empty(self) -> None:
+        """Wait for the batches under way. Stock looks once a second, and keeps a ticket whose offset it had before."""
+        self._clean_unacked_messages()
+        while self._unacked_messages and not self.should_stop:
+            await asyncio.sleep(0.005)
+            self._clean_unacked_messages()
+        await self.commit_and_end_transactions()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if not self._is_ticketed(tp):
             await super()._add_gap(tp, offset_from, offset_to)
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Stock reports a stall when Faust did not commit or a changelog was not fetched for five minutes: normal."""
+
     # -- ownership
+    @property
+    def term(self) -> int:
+        """Counts revocations: what began in another term is about partitions that are gone."""
+        return self._thread.term
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Fence first: only then read highwaters, changelogs and committed offsets, or a zombie's last commit is
         missed."""
@@ -64,8 +77,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         self._active_partitions.difference_update(revoked)
         self._paused_partitions.difference_update(revoked)
         await self._on_partitions_revoked(revoked)
+        self._read_to_end = frozenset()
+        self.handoff.forget(revoked)  # what waits was not taken: it is the next owner's, and no batch may begin now
         await self.app.partitions.release({tp.partition for tp in revoked if self._is_ticketed(tp)})
-        self.handoff.forget(revoked)
         for tp in revoked:
             for book in (self._gap, self._acked, self._acked_index, self._read_offset, self._committed_offset):
                 book.pop(tp, None)
@@ -74,15 +88,33 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         await self.app.partitions.close()
         await super().on_stop()
 
+    async def perform_seek(self) -> None:
+        """Start the inputs at their committed offsets; the end of a recovery."""
+        assigned = self.assignment()
+        inputs = {tp for tp in assigned if not self._is_changelog_tp(tp)}
+        committed = await self._thread.call_thread(self._thread.start_inputs, inputs, assigned - inputs)
+        for tp, offset in (committed or {}).items():
+            # Faust drops a message below its read offset; a ticket says "there is something", whatever its offset.
+            self._read_offset[tp] = None if self._is_ticketed(tp) else offset
+            if offset is not None:
+                self._committed_offset[tp] = offset
+
     # -- hand-off
     def _get_active_partitions(self) -> set[TP]:
         active: set[TP] = super()._get_active_partitions()
         full = self.handoff.full()
         return active - full if full else active
 
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        fetched = await self._thread.getmany(active_partitions, timeout)
+        if fetched.term != self._thread.term:
+            return {}
+        self._read_to_end = fetched.read_to_end
+        return fetched.records
+
     async def _wait_next_records(self, timeout: float) -> Any:
         if self.flow_active and not self.app.client_only:
-            if self.handoff.wants_ticket():
+            if self.handoff.wants_ticket(super()._get_active_partitions()):
                 timeout = 0.0  # the rest of a large batch waits for its ticket
             elif self.handoff.full():
                 timeout = 0.02  # a full partition may be taken at any moment
@@ -92,62 +124,43 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         return await super()._wait_next_records(timeout)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-        """Fetch, keep the records of our topics, and yield a ticket for each partition that has some waiting."""
+        """Fetch, keep the records of our topics, and yield a ticket for each partition that has some waiting.
+
+        What was fetched is kept also while the flow is stopped: its position is past. Stock seeks back to the
+        committed offsets then, which leaves partitions without one where they are.
+        """
         records, _ = await self._wait_next_records(timeout)
-        generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
-        if not self.flow_active:
-            await self.perform_seek()
-            return
+        term = self._thread.term
         fetched = 0
+        for tp, found in records.items():  # without a pause: a revocation in between must not find half of it kept
+            if found and self._is_ticketed(tp):
+                fetched += self.handoff.offer(ensure_TP(tp), found)
         for tp, found in records.items():
-            if not found:
-                continue
-            if tp.topic in self.app.tables.changelog_topics:
+            if found and self._is_changelog_tp(tp):
                 changelog.apply_records(self.app.tables.recovery, ensure_TP(tp), found)
                 await asyncio.sleep(0)
-            elif self._is_ticketed(tp):
-                # The fetch may have been asked for before a pause. Its records come again after the seek that ends
-                # a recovery; taken now they would be processed against a half-restored state.
-                if tp in super()._get_active_partitions():
-                    fetched += self.handoff.offer(ensure_TP(tp), found)
-            else:
-                for record in found:
-                    yield tp, self._to_message(tp, record)
-        for tp, newest in self.handoff.issue_tickets():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
+                if term != self._thread.term:
+                    return
+        for tp, record in _others(records, self.app.ticketed_topics | self.app.tables.changelog_topics):
+            yield tp, self._to_message(tp, record)
+        for tp, newest in self.handoff.issue_tickets(super()._get_active_partitions()):
+            if not self.flow_active or term != self._thread.term:
                 self.handoff.withdraw_ticket(tp)
                 continue
-            yield tp, _ticket_message(tp, newest, generation)
-        changelog.end_by_position(self.app.tables.recovery, self.position_now)
+            yield tp, _ticket_message(tp, newest, self.app.consumer_generation_id)
+        changelog.end_by_position(self.app.tables.recovery, self._thread.position_now)
         if 0 < fetched < SMALL_FETCH:
             await asyncio.sleep(self._fetch_rest_s)
 
     # -- progress
-    def _fetch_state(self, tp: TP) -> Any:
-        subscription = self._thread._consumer._subscription.subscription  # noqa: SLF001  aiokafka shows it nowhere else
-        if subscription is None or subscription.assignment is None:
-            return None
-        states = subscription.assignment._tp_state  # noqa: SLF001
-        return states.get(TopicPartition(tp.topic, tp.partition))
-
-    def position_now(self, tp: TP) -> int | None:
-        """The next offset the fetcher will hand out, without asking the fetch thread; None when it has none yet."""
-        state = self._fetch_state(tp)
-        return None if state is None else state._position  # noqa: SLF001
-
     def is_drained(self, tp: TP) -> bool:
         """True when every record that is committed on the broker, as of the last fetch, was taken by an agent.
 
         A partition that was not fetched yet is not drained: what waits there is unknown.
         """
-        if not self.handoff.is_empty(tp):
-            return False
-        state = self._fetch_state(tp)
-        if state is None or state._position is None or state.lso is None:  # noqa: SLF001
-            return False
-        return bool(state._position >= state.lso)  # noqa: SLF001
+        return tp in self._read_to_end and bool(self.handoff.is_empty(tp))
 
     def watermark_ms(self, partition: int, now_ms: int) -> int:
         """The event time up to which the inputs of a partition number have been taken, epoch ms.
@@ -162,6 +175,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
 
     def _inputs_of(self, partition: int) -> Iterable[TP]:
         return (TP(topic, partition) for topic in self.app.ticketed_topics)
+
+
+def _others(records: Any, ours: set[str]) -> Iterator[tuple[TP, Any]]:
+    return ((tp, record) for tp, found in records.items() if tp.topic not in ours for record in found)
 
 
 def _ticket_message(tp: TP, newest: Any, generation: int) -> ConsumerMessage:

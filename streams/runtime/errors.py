@@ -20,3 +20,7 @@ class BrokerUnreachable(Exception):
 
 class TopicMismatch(Exception):
     """Topics are missing or have other partition counts than the processor needs; the message names both numbers."""
+
+
+class RecoveryStuck(Exception):
+    """Kafka did not answer in time while tables were recovered. The worker ends; nothing was processed."""

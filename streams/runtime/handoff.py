@@ -11,7 +11,7 @@ Pure bookkeeping. Three losses and duplications are prevented here:
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -70,11 +70,14 @@ class Handoff:
             known.last_timestamp_ms = taken[-1].timestamp
         return taken
 
-    def issue_tickets(self) -> list[tuple[Any, Any]]:
-        """Every partition that has records waiting and no ticket out, with its newest record; they count as out."""
+    def issue_tickets(self, active: Container[Any]) -> list[tuple[Any, Any]]:
+        """The `active` partitions that have records waiting and no ticket out, each with its newest record.
+
+        They count as out. A partition is not active before its state is recovered.
+        """
         due = []
         for tp, known in self._inputs.items():
-            if known.waiting and not known.ticketed:
+            if known.waiting and not known.ticketed and tp in active:
                 known.ticketed = True
                 due.append((tp, known.waiting[-1]))
         return due
@@ -90,9 +93,9 @@ class Handoff:
         for known in self._inputs.values():
             known.ticketed = False
 
-    def wants_ticket(self) -> bool:
-        """True when records wait without a ticket."""
-        return any(known.waiting and not known.ticketed for known in self._inputs.values())
+    def wants_ticket(self, active: Container[Any]) -> bool:
+        """True when `issue_tickets` would find one."""
+        return any(known.waiting and not known.ticketed and tp in active for tp, known in self._inputs.items())
 
     def is_empty(self, tp: Any) -> bool:
         """True when nothing waits for an agent."""

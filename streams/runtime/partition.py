@@ -31,9 +31,11 @@ class OwnedPartition:
         *,
         commit_linger_s: float,
         max_open_s: float,
+        settle_timeout_s: float,
     ) -> None:
         """`on_lost` must end the process. A drained partition commits `commit_linger_s` after its batch, any other at
-        the latest `max_open_s` after the first record of the transaction."""
+        the latest `max_open_s` after the first record of the transaction. One that is not settled in `settle_timeout_s`
+        is lost."""
         self.number = number
         self.producer = producer
         self.timers = DueHeap()
@@ -42,6 +44,7 @@ class OwnedPartition:
         self._on_lost = on_lost
         self._commit_linger_s = commit_linger_s
         self._max_open_s = max_open_s
+        self._settle_timeout_s = settle_timeout_s
         # Produce and commit must never overlap: a timer and an agent committing one transaction at once get
         # _PREV_IN_PROGRESS, and the transaction is lost.
         self._lock = asyncio.Lock()
@@ -49,7 +52,8 @@ class OwnedPartition:
         self._opened_at = 0.0
         self._is_open = False
         self._is_whole = True
-        self._committer: asyncio.Task[None] | None = None
+        self._commit_timer: asyncio.TimerHandle | None = None
+        self._commits: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[TransactionalProducer]:
@@ -73,34 +77,58 @@ class OwnedPartition:
 
     def commit_soon(self, *, drained: bool) -> None:
         """Have the open transaction committed; batches that come in the meantime go into the same one."""
-        if self._committer is not None and not self._committer.done():
-            return
-        now = time.monotonic()
-        wait_s = self._commit_linger_s if drained else max(0.0, self._opened_at + self._max_open_s - now)
-        self._committer = asyncio.get_running_loop().create_task(self._commit_after(wait_s))
+        loop = asyncio.get_running_loop()
+        rest_s = max(0.0, self._opened_at + self._max_open_s - time.monotonic())
+        wait_s = min(self._commit_linger_s, rest_s) if drained else rest_s
+        if self._commit_timer is not None:
+            if self._commit_timer.when() <= loop.time() + wait_s:
+                return
+            self._commit_timer.cancel()
+        self._commit_timer = loop.call_later(wait_s, self._commit_now)
 
-    async def _commit_after(self, wait_s: float) -> None:
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
-        await self.commit()
+    def _commit_now(self) -> None:
+        self._commit_timer = None
+        task = asyncio.get_running_loop().create_task(self._commit_in_background())
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
+
+    async def _commit_in_background(self) -> None:
+        try:
+            await self.commit()
+        except TransactionLost:
+            return  # `on_lost` was told
 
     async def commit(self) -> None:
-        """Commit what is open, or abort it when it is half a batch. Calls `on_lost` when it cannot be committed."""
+        """Commit what is open, or abort it when it is half a batch.
+
+        Calls `on_lost` and raises `TransactionLost` when it was not committed, whatever the reason.
+        """
         async with self._lock:
             if not self._is_open:
                 return
-            offsets, self._next_offsets = self._next_offsets, {}
-            whole = self._is_whole
-            work = self._settle if whole else self.producer.abort
             try:
-                await asyncio.get_running_loop().run_in_executor(self._executor, work, *((offsets,) if whole else ()))
-            except TransactionLost as lost:
+                await self._settle()
+            except Exception as failure:
+                lost = failure if isinstance(failure, TransactionLost) else TransactionLost(self.number, repr(failure))
                 self._on_lost(lost)
-                raise
-            if not whole:
-                self._on_lost(TransactionLost(self.number, "a batch was half applied; its transaction is aborted"))
+                raise lost from failure
             self._is_open = False
             self.transactions += 1
 
-    def _settle(self, offsets: dict[tuple[str, int], int]) -> None:
-        self.producer.commit(offsets)
+    async def _settle(self) -> None:
+        if not self._is_whole:
+            await self._run(self.producer.abort)
+            raise TransactionLost(self.number, "a batch was half applied; its transaction is aborted")
+        offsets, self._next_offsets = self._next_offsets, {}
+        await self._run(self.producer.commit, offsets)
+
+    async def _run(self, call: Callable[..., None], *arguments: object) -> None:
+        # The client's own time-outs do not hold: while a broker restarts its coordinator can vanish from the cluster's
+        # metadata, and `send_offsets_to_transaction` then waits for it for ever (librdkafka issues 5456 and 5511, seen
+        # with 2.16.0 at every restart of a single broker).
+        try:
+            async with asyncio.timeout(self._settle_timeout_s):
+                await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+        except TimeoutError as failure:
+            waited = f"Kafka did not settle it in {self._settle_timeout_s:g} s"
+            raise TransactionLost(self.number, waited) from failure

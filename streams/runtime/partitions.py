@@ -19,12 +19,14 @@ class Partitions:
         *,
         commit_linger_s: float,
         max_open_s: float,
+        settle_timeout_s: float,
     ) -> None:
         """`on_lost` must end the process: see `TransactionLost`."""
         self._new_producer = new_producer
         self._on_lost = on_lost
         self._commit_linger_s = commit_linger_s
         self._max_open_s = max_open_s
+        self._settle_timeout_s = settle_timeout_s
         self._owned: dict[int, OwnedPartition] = {}
         # One thread per partition number is enough: each has at most one blocking call at a time.
         self._executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="transaction")
@@ -48,9 +50,11 @@ class Partitions:
         loop = asyncio.get_running_loop()
         try:
             opened = await asyncio.gather(*(loop.run_in_executor(self._executor, self._open, n) for n in new))
-        except TransactionLost as lost:
+        except Exception as failure:
+            # aiokafka logs what its rebalance listener raises and goes on: the worker would own partitions and idle.
+            lost = failure if isinstance(failure, TransactionLost) else TransactionLost(min(new), repr(failure))
             self._on_lost(lost)
-            raise
+            raise lost from failure
         self._owned.update((partition.number, partition) for partition in opened)
 
     def _open(self, number: int) -> OwnedPartition:
@@ -63,6 +67,7 @@ class Partitions:
             self._on_lost,
             commit_linger_s=self._commit_linger_s,
             max_open_s=self._max_open_s,
+            settle_timeout_s=self._settle_timeout_s,
         )
 
     async def release(self, numbers: set[int]) -> None:
@@ -73,5 +78,5 @@ class Partitions:
             del self._owned[partition.number]
 
     async def close(self) -> None:
-        """Orderly stop: commit everything that is whole."""
+        """Orderly stop: commit everything that is whole. Without Kafka it is lost after the settle time-out."""
         await self.release(set(self._owned))

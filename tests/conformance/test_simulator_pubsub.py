@@ -15,6 +15,9 @@ from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 from simulator import replay_ids
 from simulator.bench_feed import preload
+from simulator.pubsub.server import PortInUseError
+from simulator.server import Simulator
+from simulator.settings import Settings
 from tests.support.simulator import RunningSimulator, running_simulator
 
 TOPIC = "/event/ByocOutbound__e"
@@ -399,6 +402,15 @@ async def test_what_is_not_built_is_answered_with_unimplemented(method: str) -> 
     async with connected() as (sim, stub):
         error = await failure_of(getattr(stub, method)(metadata=sim.metadata()))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("port", ["grpc_port", "http_port"])
+async def test_two_simulators_do_not_share_a_port(port: str) -> None:
+    async with running_simulator() as sim:
+        taken = getattr(sim.simulator, port)
+        second = Simulator(Settings(**({"grpc_port": 0, "http_port": 0} | {port: taken})))
+        with pytest.raises(PortInUseError, match=str(taken)):
+            await second.__aenter__()
 
 
 async def until(condition: Any) -> None:

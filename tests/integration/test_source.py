@@ -422,17 +422,19 @@ async def test_the_position_is_read_to_the_end_although_another_tasks_transactio
 
 
 async def test_a_worker_that_is_killed_again_and_again_mirrors_each_event_once(kafka, catalogue, sim, tmp_path):
+    """Killed in the middle of a backlog: thousands of events are received and not committed at that moment."""
     worker = worker_properties(kafka.bootstrap_servers, catalogue)
-    connector = source_config(sim)
-    sent: list[str] = []
+    sent = publish(sim, 15_000, conversations=50)
     for life in range(4):
-        async with connect_process(tmp_path, worker, connector) as process:
-            target = len(sent) + 400
-            while len(sent) < target:
-                sent += publish(sim, 20, start=len(sent))
-                await asyncio.sleep(0.01)  # a load of about 2,000 events/s, so that the kill comes in mid-stream
-            await has_mirrored(kafka, catalogue, len(sent) - 300 if life < 3 else len(sent))
-            if life == 3:
+        async with connect_process(tmp_path, worker, source_config(sim)) as process:
+            if life < 3:
+                target = (life + 1) * 3_000
+                await eventually(
+                    lambda target=target: sum(kafka.end_offsets(catalogue.events).values()) > target, "the next kill"
+                )
+                await process.kill()
+            else:
+                await has_mirrored(kafka, catalogue, len(sent))
                 assert await process.stop() == 0
     assert mirrored_ids(kafka, catalogue) == sent
 
@@ -459,6 +461,25 @@ async def test_a_broker_that_is_paused_and_killed_under_load_costs_nothing(own_k
         await asyncio.to_thread(own_kafka.start)
         await load(200)
         await has_mirrored(kafka, topics, len(sent))
+        assert not run.done()
+    assert mirrored_ids(kafka, topics) == sent
+
+
+@pytest.mark.slow
+async def test_a_transaction_that_expired_while_kafka_was_away_is_no_takeover(own_kafka, sim, unique: Unique):
+    kafka = TestBroker(own_kafka.bootstrap_servers)
+    topics = kafka.create_catalogue(unique.topics)
+    keys = {"producer_override_transaction_timeout_ms": "2000"}
+    async with running(source_task(kafka.bootstrap_servers, topics, sim, **keys)) as run:
+        sent = publish(sim, 50)
+        await has_mirrored(kafka, topics, 50)
+        for part in range(2):
+            sent += publish(sim, 50, start=50 + 100 * part)
+            own_kafka.pause()
+            sent += publish(sim, 50, start=100 + 100 * part)
+            await asyncio.sleep(14)  # the broker looks for expired transactions every ten seconds
+            own_kafka.resume()
+            await has_mirrored(kafka, topics, len(sent))
         assert not run.done()
     assert mirrored_ids(kafka, topics) == sent
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from byoc.partner.received import Line
 from connectors import clock
@@ -212,6 +213,31 @@ def behind(kafka: TestBroker, topics: Topics) -> dict[int, int]:
         for partition in ends
         if (committed.get(partition) or 0) < ends[partition]
     }
+
+
+async def test_no_more_is_held_than_allowed_though_the_receiver_is_slow(
+    kafka: TestBroker, catalogue: Topics, channel: RunningChannel
+) -> None:
+    await channel.faults(delay_ms=30)
+    produce_deliveries(kafka, catalogue, [delivery(*each) for each in spread(400)])
+    task = webhook_task(kafka.bootstrap_servers, catalogue, channel.url, max_buffered="16", max_inflight="8")
+    held: list[float] = []
+    paused = 0
+    async with running(task):
+        while distinct(channel) < 400:
+            held.append(gauge("kafka_connect_sink_task_sink_record_active_count", catalogue))
+            paused += gauge("byoc_sink_paused", catalogue) == 1
+            assert len(held) < 2000
+            await asyncio.sleep(0.02)
+    assert 0 < max(held) <= 16
+    assert paused, "it was seen waiting"
+    assert per_conversation(channel.lines()) == everything(400)
+    assert fully_committed(kafka, catalogue)
+
+
+def gauge(name: str, topics: Topics) -> float:
+    labels = {"connector": f"{topics.prefix}-webhook", "task": "0"}
+    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 async def test_an_expired_typing_indicator_is_dropped_and_the_message_behind_it_arrives(

@@ -28,6 +28,7 @@ class CountingWorker:
         self.app = ExactlyOnceApp(
             app_id,
             bootstrap_servers=arguments["kafka"],
+            settle_timeout_s=float(arguments.get("settle_timeout_s", "30")),
             web_enabled=False,
             topic_partitions=PARTITIONS,
             topic_allow_declare=False,

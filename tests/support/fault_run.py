@@ -19,6 +19,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from schemas.topics import PARTITIONER, TopicSpec
+from streams.runtime.app import EXIT_LOST
 from tests.support.counting_worker import PARTITIONS
 from tests.support.kafka import TestBroker, Unique
 
@@ -145,6 +146,8 @@ class FaultRun:
         self.output, self.changelog = f"{self.topic}-out", f"{self.app_id}-counts-changelog"
         self.random = random.Random(seed)
         self.workers: list[Worker] = []
+        self.restarts_lost_workers = False  # as a supervisor does
+        self.settle_timeout_s = 30.0
         self._folder = folder
         compact = {"cleanup.policy": "compact"}
         specs = [TopicSpec(name=name, partitions=PARTITIONS, config={}) for name in (self.topic, self.output)]
@@ -161,6 +164,7 @@ class FaultRun:
             "topic": self.topic,
             "kafka": self.broker.bootstrap_servers,
             "session_timeout_s": 6,
+            "settle_timeout_s": self.settle_timeout_s,
             "datadir": self._folder / f"worker-{number}",
             **options,
         }
@@ -181,6 +185,8 @@ class FaultRun:
         """Wait for a condition; fails, naming it and the workers' logs, when it does not come in time."""
         deadline = time.monotonic() + patience_s
         while not condition():
+            if self.restarts_lost_workers and self.workers[-1].exit_code == EXIT_LOST:
+                self.start_worker()
             if time.monotonic() > deadline:
                 logs = "\n".join(f"--- {w.log_file.name}, exit {w.exit_code}\n{w.log[-1500:]}" for w in self.workers)
                 raise AssertionError(f"waited {patience_s:g} s in vain for {what}\n{logs}")

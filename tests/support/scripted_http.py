@@ -1,6 +1,7 @@
 """An HTTP server that answers by a script and remembers what it was asked."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,13 +15,14 @@ from connectors import clock
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One scripted answer, given after `delay_s`; `disconnect` cuts the connection instead."""
+    """One scripted answer, given after `delay_s`; `disconnect` cuts the connection instead, `endless` never ends."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     disconnect: bool = False
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class ScriptedServer:
         """What to answer from now on."""
         self.replies = deque(replies)
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer the next request."""
         body = await request.read()
         self.asked.append(Asked(request.path, dict(request.headers), body, clock.now_ms(), clock.monotonic_s()))
@@ -61,7 +63,18 @@ class ScriptedServer:
             self.at_once -= 1
         if reply.disconnect and request.transport is not None:
             request.transport.abort()
+        if reply.endless:
+            return await _endless(request, reply.status)
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+
+
+async def _endless(request: web.Request, status: int) -> web.StreamResponse:
+    response = web.StreamResponse(status=status)
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(b"x" * 65_536)
+    return response
 
 
 @asynccontextmanager

@@ -44,6 +44,9 @@ TEXT = entries.text_message("e1", "hello")
         pytest.param(interaction(TEXT, visibilityStrategy="Internal"), "withhold", id="internal"),
         pytest.param(interaction(TEXT, visibilityStrategy="Default"), "deliver", id="visible"),
         pytest.param(interaction(TEXT, entryType="Note"), "withhold", id="two types that differ"),
+        pytest.param(
+            interaction(entries.note("e1", "x"), entryType="Message"), "withhold", id="a note called a message outside"
+        ),
         pytest.param(interaction(TEXT, entryPayload=entries.as_json(TEXT)), "deliver", id="entry payload as text"),
         pytest.param(interaction(TEXT) | {"recipient": entries.agent("005")}, "withhold", id="to a rep"),
         pytest.param(interaction(entries.note("e1", "x")), "withhold", id="note"),
