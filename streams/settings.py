@@ -1,6 +1,6 @@
 """Settings of the streams worker, read once at start."""
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.topics import DEFAULT_APP_ID, DEFAULT_PARTITIONS, DEFAULT_PREFIX
@@ -11,7 +11,12 @@ class StreamsSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BYOC_", frozen=True, extra="ignore")
 
-    bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port…]")
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092",
+        # KAFKA_… is what every other part reads
+        validation_alias=AliasChoices("bootstrap_servers", "BYOC_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"),
+        description="Kafka bootstrap servers, host:port[,host:port…]",
+    )
     prefix: str = Field(DEFAULT_PREFIX, description="First part of every topic name")
     app_id: str = Field(DEFAULT_APP_ID, description="Consumer group, transactional ids and changelog names begin so")
     partitions: int = Field(DEFAULT_PARTITIONS, gt=0, description="Partitions of every co-partitioned topic")

@@ -10,12 +10,12 @@ fences itself when it has to join again after the broker was away, and that is f
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import confluent_kafka as ck
 
 from connectors.errors import TerminalError
+from connectors.kafka.call_thread import CallThread
 from connectors.kafka.consumed import ConsumedRecord, Partition
 
 log = logging.getLogger(__name__)
@@ -23,10 +23,9 @@ log = logging.getLogger(__name__)
 _METADATA_TIMEOUT_S = 10.0
 # librdkafka waits for the rebalance call-back; beyond this the member would soon be thrown out of the group anyway
 _REBALANCE_TIMEOUT_S = 30.0
+_CLOSE_TIMEOUT_S = 12.0
 _SESSION_TIMEOUT_MS = 6_000  # how long the partitions of a killed task stay unread; brokers allow no less by default
 _FETCH_BYTES = 4 * 1024 * 1024  # prefetched per partition: beside what the sink itself holds
-
-T = TypeVar("T")
 
 
 class RebalanceListener(Protocol):
@@ -80,7 +79,7 @@ class SinkConsumer:
             **(overrides or {}),
             "on_commit": self._on_commit,
         }
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"sink-consumer-{client_id}")
+        self._thread = CallThread(f"sink-consumer-{client_id}")
         self._consumer: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._assigned: set[Partition] = set()
@@ -93,22 +92,22 @@ class SinkConsumer:
         Raises `TerminalError` naming the address or the topic when there is none.
         """
         self._loop = asyncio.get_running_loop()
-        await self._call(lambda: self._subscribe([*self._topics, *outputs]))
+        await self._thread.call(lambda: self._subscribe([*self._topics, *outputs]))
 
     async def poll(self, max_records: int, timeout_s: float) -> list[ConsumedRecord]:
         """Up to `max_records` as soon as there is one, or none after `timeout_s`. Rebalances happen in here.
 
         Must be called again within `max.poll.interval.ms` (5 min). Raises `TerminalError`.
         """
-        return await self._call(lambda: self._poll(max_records, timeout_s))
+        return await self._thread.call(lambda: self._poll(max_records, timeout_s))
 
     async def pause(self) -> None:
         """Fetch no more; `poll` keeps the membership alive and returns nothing."""
-        await self._call(lambda: self._set_paused(True))
+        await self._thread.call(lambda: self._set_paused(True))
 
     async def resume(self) -> None:
         """Fetch again."""
-        await self._call(lambda: self._set_paused(False))
+        await self._thread.call(lambda: self._set_paused(False))
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
         """Commit the offsets that the broker has not confirmed yet; returns without waiting for its answer.
@@ -118,13 +117,20 @@ class SinkConsumer:
         """
         moved = {place: offset for place, offset in positions.items() if self._committed.get(place) != offset}
         if moved:
-            await self._call(lambda: self._commit(moved, wait=False))
+            await self._thread.call(lambda: self._commit(moved, wait=False))
 
     async def close(self) -> None:
-        """Leave the group; the listener's `revoked` is asked for the last offsets. May be called twice."""
+        """Leave the group; the listener's `revoked` is asked for the last offsets. May be called twice.
+
+        Takes at most 12 s: when the broker is away the client can hang, and is then left behind.
+        """
         if self._consumer is not None:
-            await self._call(self._close)
-        self._thread.shutdown(wait=False)
+            try:
+                await asyncio.wait_for(self._thread.call(self._close), _CLOSE_TIMEOUT_S)
+            except TimeoutError:
+                log.warning("consumer did not close in time", extra={"group_id": self._group_id})
+            self._consumer = None
+        self._thread.end()
 
     def _subscribe(self, needed: Sequence[str]) -> None:
         self._consumer = ck.Consumer(self._properties)
@@ -222,17 +228,13 @@ class SinkConsumer:
             self._committed.pop(partition, None)
 
     def _close(self) -> None:
-        self._consumer.close()  # asks for the last offsets by on_revoke, so the consumer must still be there
-        self._consumer = None
+        self._consumer.close()  # asks for the last offsets by on_revoke
 
     def _tell(self, listening: Any) -> Any:
         """Run a listener's coroutine on the event loop and wait for it in the consumer's thread."""
         if self._loop is None:
             raise RuntimeError("a rebalance before start()")
         return asyncio.run_coroutine_threadsafe(listening, self._loop).result(_REBALANCE_TIMEOUT_S)
-
-    async def _call(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
 # An unknown topic is not among them: a broker that has just come back can say so for a moment.

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import pytest
 
+from byoc.errors import BrokerError
 from connectors import clock
 from connectors.kafka.errors import Fenced
 from connectors.kafka.offsets import offset_key, read_offsets
@@ -24,6 +25,7 @@ from tests.support.simulator import RunningSimulator, message_payload, running_s
 from tests.support.sinks import eventually, running
 from tests.support.source import (
     NAME,
+    PATIENCE_S,
     connect_process,
     mirrored,
     mirrored_ids,
@@ -54,11 +56,16 @@ def publish(sim: RunningSimulator, count: int, conversations: int = 5, start: in
 
 
 async def has_mirrored(kafka: TestBroker, topics: Topics, count: int) -> None:
-    """Wait until at least so many events are committed."""
-    await eventually(
-        lambda: sum(kafka.end_offsets(topics.events).values()) >= count and len(mirrored(kafka, topics)) >= count,
-        f"{count} events in {topics.events}",
-    )
+    """Wait until at least so many events are committed; a broker that is coming back may not answer yet."""
+
+    def they_are_there() -> bool:
+        try:
+            ends = sum(kafka.end_offsets(topics.events).values())
+            return ends >= count and len(mirrored(kafka, topics)) >= count
+        except BrokerError:
+            return False
+
+    await eventually(they_are_there, f"{count} events in {topics.events}", patience_s=PATIENCE_S)
 
 
 async def failure_of(task) -> str:
