@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -44,23 +44,29 @@ def main(only: tuple[str, ...], events: int | None, runs: int, profile: bool, di
       python -m bench --only processor --runs 5
     """
     console = Console(width=None if sys.stdout.isatty() else 140)
+    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="byoc-bench-") as temporary:
-        logs = directory or (Path("bench/results/profiles") if profile else Path(temporary))
+        logs = directory or (RESULTS_FILE.parent / "profiles" if profile else Path(temporary))
         logs.mkdir(parents=True, exist_ok=True)
         try:
-            results = _measure([name for name in MEASUREMENTS if not only or name in only], events, runs, profile, logs)
+            results.extend(_measure(only or tuple(MEASUREMENTS), events, runs, profile, logs))
         except ByocError as error:
             raise click.ClickException(str(error)) from error
-    show(results, console)
-    if profile:
-        console.print(f"profiles are in {logs}; rates under a profiler are not written to {RESULTS_FILE.name}")
-    else:
+        finally:  # what was measured before a failure counts
+            _tell(results, console, logs if profile else None)
+
+
+def _tell(results: list[Result], console: Console, profiles: Path | None) -> None:
+    if results:
+        show(results, console)
+    if profiles is not None:
+        console.print(f"profiles are in {profiles}; rates under a profiler are not written to {RESULTS_FILE.name}")
+    elif results:
         save(results)
 
 
-def _measure(names: list[str], events: int | None, runs: int, profile: bool, logs: Path) -> list[Result]:
+def _measure(names: tuple[str, ...], events: int | None, runs: int, profile: bool, logs: Path) -> Iterator[Result]:
     cores = pinning.claim()  # before the broker starts: it inherits the core
-    results: list[Result] = []
     with LocalKafka(memory=Memory.BENCH) as kafka:
         bench = Bench(
             bootstrap_servers=kafka.bootstrap_servers,
@@ -72,8 +78,7 @@ def _measure(names: list[str], events: int | None, runs: int, profile: bool, log
         )
         for name in names:
             click.echo(f"measuring {name} …", err=True)
-            results += MEASUREMENTS[name](bench)
-    return results
+            yield from MEASUREMENTS[name](bench)
 
 
 if __name__ == "__main__":

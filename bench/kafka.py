@@ -164,15 +164,19 @@ class CommittedReader:
         for message in self._consumer.consume(1000, 0):
             yield from self._kept(message)
 
-    def to_end(self, quiet_s: float = 30.0) -> Iterator[Committed]:
-        """Everything up to the present end. Raises `MeasurementError` after `quiet_s` without a record."""
+    def to_end(self, quiet_s: float = 60.0) -> Iterator[Committed]:
+        """Everything up to the present end. Raises `MeasurementError` when nothing comes for `quiet_s` before it."""
         self._at_end.clear()
+        give_up_s = time.monotonic() + quiet_s
         while self._at_end != self._partitions:
-            messages = self._consumer.consume(2000, quiet_s if not self._at_end else 5.0)
-            if not messages:
-                raise MeasurementError(f"reading {self._topic}: nothing came for {quiet_s:g} s before its end")
+            # waits until it has so many or the time is over, so the time must be short
+            messages = self._consumer.consume(2000, 0.2)
             for message in messages:
                 yield from self._kept(message)
+            if messages:
+                give_up_s = time.monotonic() + quiet_s
+            elif time.monotonic() > give_up_s:
+                raise MeasurementError(f"reading {self._topic}: nothing came for {quiet_s:g} s before its end")
 
     def _kept(self, message: Any) -> Iterator[Committed]:
         error = message.error()

@@ -41,7 +41,7 @@ class CallThread:
             result, error = None, None
             try:
                 result = function()
-            except BaseException as raised:  # noqa: BLE001  # handed to the caller, whatever it is
+            except BaseException as raised:  # handed to the caller, whatever it is
                 error = raised
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)

@@ -9,7 +9,7 @@ fences itself when it has to join again after the broker was away, and that is f
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import confluent_kafka as ck

@@ -105,6 +105,7 @@ _BY_STATUS: Final[dict[str, Rule]] = {
     ),
     "RESOURCE_EXHAUSTED": Rule(action=Action.RETRY, pause_s=60.0),
     "UNAVAILABLE": Rule(action=Action.RETRY),
+    "CANCELLED": Rule(action=Action.RETRY),  # by the server or a proxy; our own cancellation is no fault
     "DEADLINE_EXCEEDED": Rule(action=Action.RETRY),
 }
 _OTHER: Final = Rule(action=Action.UNCLEAR)

@@ -167,7 +167,7 @@ def _rpc_errors(doing: str, *, about_one_event: bool = False) -> Iterator[None]:
     except grpc.aio.AioRpcError as error:
         raise RpcError(_fault(error, doing, about_one_event=about_one_event)) from error
     except asyncio.CancelledError:
-        # grpc raises this also when the *server* ends the call as CANCELLED; only our own cancellation may pass
+        # grpc raises this also when the connection is closed under the call; only our own cancellation may pass
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise

@@ -191,8 +191,18 @@ def taken_port() -> tuple[socket.socket, str]:
 
 WRONG_INPUT = [
     pytest.param({"bootstrap.servers": "127.0.0.1:1"}, {}, "bootstrap.servers", id="Kafka address"),
-    pytest.param({}, {"salesforce.pubsub.endpoint": "127.0.0.1:1"}, "salesforce.pubsub.endpoint", id="Pub/Sub address"),
-    pytest.param({}, {"salesforce.login.url": "http://127.0.0.1:1"}, "salesforce.login.url", id="login URL"),
+    pytest.param(
+        {},
+        {"salesforce.pubsub.endpoint": "127.0.0.1:1", "start.timeout.s": "0.5"},
+        "salesforce.pubsub.endpoint",
+        id="Pub/Sub address",
+    ),
+    pytest.param(
+        {},
+        {"salesforce.login.url": "http://127.0.0.1:1", "start.timeout.s": "0.5"},
+        "salesforce.login.url",
+        id="login URL",
+    ),
     pytest.param({}, {"salesforce.client.secret": "wrong"}, "salesforce.client.id", id="credentials"),
     pytest.param({}, {"salesforce.topics": "/event/NoSuch__e"}, "/event/NoSuch__e", id="Salesforce topic"),
     pytest.param({}, {"kafka.topic": "nosuch"}, "nosuch do not exist", id="Kafka topic"),
@@ -206,9 +216,7 @@ async def test_wrong_input_ends_the_command_with_one_clear_message(
     kafka: TestBroker, catalogue: Topics, sim: RunningSimulator, tmp_path, worker, connector, named
 ):
     properties = {**worker_properties(kafka.bootstrap_servers, catalogue), **worker}
-    code, stderr = await failing_connect(
-        tmp_path, properties, {**source_config(sim, start_timeout_s="0.5"), **connector}
-    )
+    code, stderr = await failing_connect(tmp_path, properties, {**source_config(sim), **connector})
     assert code == 1
     assert named in stderr
     assert "Traceback" not in stderr
