@@ -5,11 +5,15 @@ results then meet on one worker, and its state changelog has the same partition 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from schemas import records
 
 DAY_MS = 86_400_000
+# An event of Salesforce may have 1 MB; its envelope and headers come on top, and Kafka's default is 1 MB.
+LARGEST_RECORD = {"max.message.bytes": "2097152"}
 DEFAULT_PARTITIONS = 4
 DEFAULT_PREFIX = "byoc"
 DEFAULT_APP_ID = "byoc-streams"
@@ -104,15 +108,17 @@ class Topics:
     def catalogue(self, partitions: int = DEFAULT_PARTITIONS) -> list[TopicSpec]:
         """Every topic with its partitions and cleanup policy (design table "Topics")."""
 
-        def kept(name: str, days: int, record: type[records.Record]) -> TopicSpec:
-            config = {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS)}
+        def kept(
+            name: str, days: int, record: type[records.Record], more: Mapping[str, str] = MappingProxyType({})
+        ) -> TopicSpec:
+            config = {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS), **more}
             return TopicSpec(name=name, partitions=partitions, config=config, record=record)
 
         def compacted(name: str, count: int) -> TopicSpec:
             return TopicSpec(name=name, partitions=count, config={"cleanup.policy": "compact"})
 
         return [
-            kept(self.events, 14, records.OutboundEvent),
+            kept(self.events, 14, records.OutboundEvent, LARGEST_RECORD),
             kept(self.deliveries, 7, records.Delivery),
             kept(self.routing_requests, 7, records.RoutingTask),
             kept(self.routing_outcomes, 14, records.RoutingOutcome),
@@ -123,7 +129,7 @@ class Topics:
             TopicSpec(
                 name=self.dead_letters,
                 partitions=1,
-                config={"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS)},
+                config={"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS), **LARGEST_RECORD},
             ),
             *(compacted(self.changelog(table), partitions) for table in STATE_TABLES),
             compacted(self.connect_configs, 1),

@@ -71,6 +71,6 @@ class ReceivedLog:
 
 
 def read_lines(content: bytes) -> list[Line]:
-    """The lines of a log file's content, in the order of acceptance."""
+    """The lines of a log file's content, in the order of acceptance. A last line without its end is being written."""
     decoder = msgspec.json.Decoder(Line)
-    return [decoder.decode(line) for line in content.splitlines() if line]
+    return [decoder.decode(line) for line in content[: content.rfind(b"\n") + 1].splitlines() if line]
