@@ -40,4 +40,4 @@ def test_the_patterns_find_what_they_are_for():
     assert found_in("see /" + "work/main/x.py")
     assert found_in("https://files.python" + "hosted.org/x")
     assert found_in("-----BEGIN " + "PRIVATE KEY-----")
-    assert not found_in("connectors/work/file.py and https://www.apache.org/licenses/")
+    assert not found_in("connectors/work/File.py and https://www.apache.org/licenses/")
