@@ -88,21 +88,28 @@ class OwnedPartition:
 
     def _commit_now(self) -> None:
         self._commit_timer = None
-        task = asyncio.get_running_loop().create_task(self._commit_in_background())
-        self._commits.add(task)
-        task.add_done_callback(self._commits.discard)
-
-    async def _commit_in_background(self) -> None:
-        try:
-            await self.commit()
-        except TransactionLost:
-            return  # `on_lost` was told
+        self._begin_commit()
 
     async def commit(self) -> None:
         """Commit what is open, or abort it when it is half a batch.
 
-        Calls `on_lost` and raises `TransactionLost` when it was not committed, whatever the reason.
+        Calls `on_lost` and raises `TransactionLost` when it was not committed, whatever the reason. A caller that is
+        cancelled leaves it to finish alone: the lock must be held for as long as the client is at work.
         """
+        await asyncio.shield(self._begin_commit())
+
+    def _begin_commit(self) -> asyncio.Task[None]:
+        commit = asyncio.get_running_loop().create_task(self._commit())
+        self._commits.add(commit)
+        commit.add_done_callback(self._end_commit)
+        return commit
+
+    def _end_commit(self, commit: asyncio.Task[None]) -> None:
+        self._commits.discard(commit)
+        if not commit.cancelled():
+            commit.exception()  # `on_lost` was told
+
+    async def _commit(self) -> None:
         async with self._lock:
             if not self._is_open:
                 return

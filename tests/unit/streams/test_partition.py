@@ -96,6 +96,22 @@ async def test_a_batch_waits_for_the_commit_that_is_under_way(rig: Rig) -> None:
     assert rig.values() == [b"a", b"b"]
 
 
+async def test_a_commit_whose_caller_is_cancelled_is_finished_before_the_next_batch(rig: Rig) -> None:
+    partition = rig.partition()
+    await put(partition, b"a", 1)
+    rig.producer.answers.clear()
+    caller = asyncio.create_task(partition.commit())
+    await until(rig.producer.asked.is_set, "the commit to reach the producer")
+    caller.cancel()
+    batch = asyncio.create_task(put(partition, b"b", 2))
+    await asyncio.sleep(0.01)  # the batch had its chance to overlap
+    rig.producer.answers.set()
+    await batch
+    await partition.commit()
+    assert caller.cancelled()
+    assert (rig.values(), rig.cluster.offsets, partition.transactions) == ([b"a", b"b"], {("in", 0): 2}, 2)
+
+
 async def test_two_commits_at_once_do_not_overlap(rig: Rig) -> None:
     partition = rig.partition()
     await put(partition, b"a", 1)
@@ -136,8 +152,8 @@ async def test_batches_of_a_busy_partition_share_a_transaction(rig: Rig) -> None
     for offset in range(1, 6):
         await put(partition, b"%d" % offset, offset)
         partition.commit_soon(drained=False)
-    await until(lambda: len(rig.values()) == 5, "the commit")
-    assert partition.transactions == 1
+    await until(lambda: partition.transactions > 0, "the commit")
+    assert (len(rig.values()), partition.transactions) == (5, 1)
 
 
 async def test_a_partition_that_is_drained_commits_now_though_a_later_commit_was_planned(rig: Rig) -> None:
