@@ -26,6 +26,13 @@ def create_app(settings: StreamsSettings) -> ExactlyOnceApp:
         bootstrap_servers=settings.bootstrap_servers,
         commit_linger_s=settings.commit_linger_ms / 1000,
         max_open_s=settings.max_open_ms / 1000,
+        output_topics=[
+            topics.deliveries,
+            topics.routing_requests,
+            topics.routing_outcomes,
+            topics.salesforce_calls,
+        ],
+        single_partition_topics=[topics.dead_letters],
         topic_partitions=settings.partitions,
         topic_allow_declare=False,  # `byoc topics create` makes them, with the right counts
         topic_disable_leader=True,

@@ -18,15 +18,20 @@ def cluster_id(*, bootstrap_servers: str, timeout_s: float, client: Mapping[str,
 
 def require_topics(
     names: Iterable[str], *, bootstrap_servers: str, timeout_s: float, client: Mapping[str, str] | None = None
-) -> None:
-    """All topics exist. Blocks. Raises `TerminalError` naming those that do not, `RetriableError` without answer."""
+) -> dict[str, int]:
+    """All topics exist; returns how many partitions each has. Blocks.
+
+    Raises `TerminalError` naming those that do not exist, `RetriableError` without answer.
+    """
+    wanted = set(names)
     known = _metadata(_admin(bootstrap_servers, client), bootstrap_servers, timeout_s).topics
-    missing = sorted(name for name in set(names) if name not in known)
+    missing = sorted(wanted - known.keys())
     if missing:
         raise TerminalError(
             f"looking for topics at {bootstrap_servers}: {', '.join(missing)} do not exist; create them with"
             " 'byoc topics create', or correct kafka.topic, errors.deadletterqueue.topic.name or topic.prefix"
         )
+    return {name: len(known[name].partitions) for name in wanted}
 
 
 def ensure_compacted(

@@ -1,8 +1,9 @@
 """One transactional producer: records and positions of a task become visible together, or not at all.
 
-Order of calls: `init` (fences whoever had the transactional id, and finishes what it left open), then for each
-transaction `begin`, `produce` as often as needed, `commit`. All calls of one producer come from one thread at a time.
-`init`, `begin`, `commit`, `abort` and `close` block; `produce` does not.
+Order of calls: `init` (fences whoever had the transactional id, and finishes what it left open), `abort_hanging` where
+exactness depends on it, then for each transaction `begin`, `produce` as often as needed, `commit`. All calls of one
+producer come from one thread at a time. `init`, `abort_hanging`, `begin`, `commit`, `abort` and `close` block;
+`produce` does not.
 
 Settings and why:
 * `retry.backoff.ms` 2: with the default of 100 a commit that finds the previous one still being written (answer
@@ -31,6 +32,8 @@ TRANSACTION_TIMEOUT_MS: Final = 60_000
 _CALL_TIMEOUT_S: Final = 5.0  # one blocking call; a commit is repeated until it is settled or given up
 _ABORT_TIMEOUT_S: Final = 30.0
 _QUEUE_FULL_POLL_S: Final = 0.01
+
+_ABORTED_KEY: Final = b"aborted"  # compacted topics refuse records without a key
 
 _FENCED: Final = frozenset(
     {
@@ -101,6 +104,24 @@ class TransactionalProducer:
     def init(self, timeout_s: float) -> None:
         """Take over the transactional id. Raises `RetriableError` when the cluster does not answer, `TerminalError`."""
         self._call("taking over", lambda: self._producer.init_transactions(timeout_s))
+
+    def abort_hanging(self, partitions: Mapping[str, int], timeout_s: float) -> None:
+        """Abort what the coordinator says is settled and is not, in all topics (name -> partition count) ever written.
+
+        Call it after `init`. A broker that comes back after a crash as the only replica can lose the markers of a
+        commit under way (ADR 0006): its records stay open, readers wait behind them, and the next commit would make
+        them visible. Raises `RetriableError`, `Fenced`, `ProducerLost`.
+        """
+        self.begin()
+        for topic, count in partitions.items():
+            for number in range(count):
+                self._producer.produce(topic, b"", _ABORTED_KEY, number)
+        # only what has reached its partition makes the partition part of the transaction
+        if not self.flush(timeout_s):
+            raise RetriableError(
+                f"writing to {', '.join(partitions)} with {self.transactional_id}: no answer from Kafka"
+            )
+        self.abort()
 
     def begin(self) -> None:
         """Begin a transaction; local to this process until something is produced."""

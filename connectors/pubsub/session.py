@@ -104,11 +104,11 @@ class Session:
     # -- the life of a session
 
     async def _take_over(self) -> bytes | None:
-        """Fence the predecessor, then read the position: in this order."""
+        """Fence the predecessor, settle what it left, then read the position: in this order."""
         settings = self._settings
         servers, client = settings.bootstrap_servers, settings.client
         needed = [settings.events_topic, settings.dead_letter_topic, settings.offsets_topic]
-        await self._blocking(
+        partitions = await self._blocking(
             lambda: require_topics(needed, bootstrap_servers=servers, client=client, timeout_s=_KAFKA_TIMEOUT_S)
         )
         producer = self._producer = TransactionalProducer(
@@ -118,6 +118,7 @@ class Session:
             transaction_timeout_ms=settings.transaction_timeout_ms,
         )
         await self._blocking(lambda: producer.init(_KAFKA_TIMEOUT_S))
+        await self._blocking(lambda: producer.abort_hanging(partitions, _KAFKA_TIMEOUT_S))
         offsets = await self._blocking(
             lambda: read_offsets(
                 bootstrap_servers=servers,

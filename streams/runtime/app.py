@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import faust
@@ -38,8 +38,11 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         max_open_s: float = 0.05,
         settle_timeout_s: float = 30.0,
         fetch_rest_s: float = 0.003,
+        output_topics: Iterable[str] = (),
+        single_partition_topics: Iterable[str] = (),
         **options: Any,
     ) -> None:
+        """Agents write to the `output_topics` in the partition of their input, to those with one partition in that."""
         self.ticketed_topics: set[str] = set()
         self.handoff = Handoff()
         self.fetch_rest_s = fetch_rest_s
@@ -51,6 +54,10 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
                 transactional_id=f"{id}-{partition}",
                 group_id=id,
                 partition=partition,
+                written=[
+                    *((topic, partition) for topic in (*output_topics, *self.tables.changelog_topics)),
+                    *((topic, 0) for topic in single_partition_topics),
+                ],
             )
 
         self.partitions = Partitions(

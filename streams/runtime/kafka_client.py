@@ -17,6 +17,7 @@ from streams.runtime.errors import BrokerUnreachable, TopicMismatch, Transaction
 CALL_TIMEOUT_S = 5.0
 TRANSACTION_TIMEOUT_MS = 60_000
 GIVE_UP_AFTER_S = 30.0  # as long may a broker's restart take
+_ABORTED_KEY = b"aborted"  # compacted topics refuse records without a key
 _FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001  constant's public name
 
 Headers = list[tuple[str, bytes]]
@@ -56,8 +57,18 @@ class KafkaTransactions:
     a commit that timed out has an unknown outcome, so aborting and sending again could send twice.
     """
 
-    def __init__(self, *, bootstrap_servers: str, transactional_id: str, group_id: str, partition: int) -> None:
+    def __init__(
+        self,
+        *,
+        bootstrap_servers: str,
+        transactional_id: str,
+        group_id: str,
+        partition: int,
+        written: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        """`written` are the topic partitions that transactions of this id write to, by this process or another."""
         self.partition = partition
+        self._written = list(written)
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -81,6 +92,26 @@ class KafkaTransactions:
         """Fence the previous owner, wait until what it left open is settled, and begin."""
         self._repeat(lambda: self._producer.init_transactions(CALL_TIMEOUT_S))
         self._repeat(self._producer.begin_transaction)
+        if self._written:
+            self._abort_hanging()
+
+    def _abort_hanging(self) -> None:
+        """Abort what the coordinator says is settled and is not (ADR 0006).
+
+        A broker that comes back after a crash as the only replica can lose the markers of a commit under way: its
+        records stay open in the logs, and our first commit would make them visible. An abort that touches the same
+        partitions closes them, and drops their pending offsets.
+        """
+        for topic, partition in self._written:
+            self.produce(topic, b"", _ABORTED_KEY, partition)
+        self._repeat(self._flush)
+        self.abort()
+        self._repeat(self._producer.begin_transaction)
+
+    def _flush(self) -> None:
+        # Only what has reached its partition makes the partition part of the transaction.
+        if self._producer.flush(CALL_TIMEOUT_S):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records are still on their way", False, True))  # noqa: SLF001  constant's public name
 
     def commit(self, offsets: Offsets) -> None:
         """Commit what was produced together with the input `offsets` (next to read), and begin the next."""

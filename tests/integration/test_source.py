@@ -20,6 +20,7 @@ from schemas.records import OutboundEvent
 from schemas.topics import Topics
 from simulator import frames
 from simulator.ledger import Entry
+from tests.support.hanging import leave_hanging, unverified_writes
 from tests.support.kafka import TestBroker, Unique
 from tests.support.simulator import RunningSimulator, message_payload, running_simulator
 from tests.support.sinks import eventually, running
@@ -396,6 +397,18 @@ async def test_a_task_that_another_worker_took_over_says_so_and_loses_nothing(ka
             with pytest.raises(TaskFailed, match="another worker has taken this task over"):
                 await asyncio.wait_for(older, 60)
             await has_mirrored(kafka, catalogue, 40)
+    assert mirrored_ids(kafka, catalogue) == sent
+
+
+async def test_what_a_crashed_broker_left_of_a_predecessors_transaction_does_not_come_twice(kafka, catalogue, sim):
+    sent = publish(sim, 1)
+    key = offset_key(NAME, partition_of(sim.topic))
+    places = [(catalogue.events, number) for number in range(4)]
+    places += [(catalogue.connect_offsets, number) for number in range(25)]
+    with unverified_writes(kafka.bootstrap_servers):
+        await leave_hanging(kafka.bootstrap_servers, f"{catalogue.prefix}-connect-{NAME}-0", places, b"{}", key)
+        async with running(source_task(kafka.bootstrap_servers, catalogue, sim)):
+            await has_mirrored(kafka, catalogue, 1)
     assert mirrored_ids(kafka, catalogue) == sent
 
 

@@ -29,6 +29,7 @@ class CountingWorker:
             app_id,
             bootstrap_servers=arguments["kafka"],
             settle_timeout_s=float(arguments.get("settle_timeout_s", "30")),
+            output_topics=[self._output],
             web_enabled=False,
             topic_partitions=PARTITIONS,
             topic_allow_declare=False,
