@@ -21,7 +21,7 @@ import msgspec
 from bench.errors import MeasurementError
 from bench.events import Played, play
 from bench.following import follow
-from bench.kafka import BY_KEY, CommittedEnds, GroupProgress, Record, partition_of, write
+from bench.kafka import BY_KEY, CommittedEnds, CommittedReader, GroupProgress, Record, partition_of, write
 from bench.results import Result
 from bench.setting import PARTITIONS, Bench, now_ms
 from schemas.topics import STATE_TABLES, Topics
@@ -29,11 +29,16 @@ from streams.core.conversation import apply
 from streams.core.rules import Rules
 from streams.core.state import Conversation, RoutingRequest, Seen
 from streams.core.step import CONVERSATIONS, ROUTING, SEEN
+from streams.runtime.handoff import MAX_BATCH
+from streams.seen import SeenIndex
 
-EVENTS = 200_000  # about 1.7 changelog records each
+EVENTS = 200_000  # about 0.9 changelog records each
 REPEATS = 500
 CHECKED_CONVERSATIONS = 300
 RECOVERY_TIMEOUT_S = 120.0
+
+Change = tuple[str, bytes, bytes]  # table, key, value
+_encode = msgspec.msgpack.Encoder().encode
 
 _STARTED = "Restoring state from changelog topics"
 _ENDED = "Recovery complete, partitions resumed"
@@ -42,11 +47,13 @@ _TIME = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\]")
 
 @dataclass(slots=True)
 class Folded:
-    """The state that the events make, and the `changes` of the last one as (table, key, value)."""
+    """The state that the events of one partition make."""
 
     conversations: dict[str, Conversation] = field(default_factory=dict)
     requests: dict[str, RoutingRequest] = field(default_factory=dict)
     entries: dict[str, Seen] = field(default_factory=dict)
+    unwritten: SeenIndex = field(default_factory=SeenIndex)
+    applied: int = 0
 
     def conversation(self, conversation_id: str) -> Conversation | None:
         return self.conversations.get(conversation_id)
@@ -57,26 +64,34 @@ class Folded:
     def seen(self, key: str) -> Seen | None:
         return self.entries.get(key)
 
-    def take(self, played: Played, at_ms: int, rules: Rules) -> Iterator[tuple[str, str, Any]]:
-        """Apply one event; yields (table, key, value) of each change."""
+    def take(self, played: Played, at_ms: int, rules: Rules) -> Iterator[Change]:
+        """Apply one event; yields each change."""
         step = apply(self, played.record, at_ms, rules)
         if step.conversation is not None:
             self.conversations[step.conversation.key] = step.conversation
-            yield CONVERSATIONS, step.conversation.key, step.conversation
+            yield CONVERSATIONS, step.conversation.key.encode(), _encode(step.conversation)
         for request in step.requests:
             self.requests[request.key] = request
-            yield ROUTING, request.key, request
+            yield ROUTING, request.key.encode(), _encode(request)
         for key, seen in step.seen:
             self.entries[key] = seen
-            yield SEEN, key, seen
+            self.unwritten.add(key, seen)
+        self.applied += 1
+        if self.applied % MAX_BATCH == 0:
+            yield from self.segments()
+
+    def segments(self) -> Iterator[Change]:
+        """What was seen since the last call, as the processor writes it once per batch."""
+        for key, value in self.unwritten.take_segments():
+            yield SEEN, key, value
 
 
 @dataclass(slots=True)
 class Written:
-    """Changelogs of `records` records, their state, and some of the events behind it."""
+    """Changelogs of `records` records, the state of each partition, and some of the events behind it."""
 
     topics: Topics
-    state: Folded
+    states: list[Folded]
     records: int
     repeats: list[Played]
 
@@ -90,18 +105,20 @@ def measure_recovery(bench: Bench) -> list[Result]:
 
 
 def _written(bench: Bench, count: int) -> Written:
-    topics, state, rules = bench.topics(), Folded(), Rules()
-    encode = msgspec.msgpack.Encoder().encode
+    topics, rules = bench.topics(), Rules()
+    states = [Folded() for _ in range(PARTITIONS)]
     records: dict[str, list[Record]] = {table: [] for table in STATE_TABLES}
     at_ms, repeats = now_ms(), []
     for number, played in enumerate(play(count, now_ms=at_ms)):
         partition = partition_of(played.key, PARTITIONS)
-        for table, key, value in state.take(played, at_ms, rules):
-            records[table].append((key.encode(), encode(value), partition))
+        for table, key, value in states[partition].take(played, at_ms, rules):
+            records[table].append((key, value, partition))
         if number >= count - REPEATS and played.delivered_entry_id is not None:
             repeats.append(played)
+    for partition, state in enumerate(states):
+        records[SEEN] += [(key, value, partition) for _, key, value in state.segments()]
     total = sum(write(bench.bootstrap_servers, topics.changelog(table), records[table]) for table in STATE_TABLES)
-    return Written(topics, state, total, repeats)
+    return Written(topics, states, total, repeats)
 
 
 def _run(bench: Bench, number: int, written: Written) -> float:
@@ -115,7 +132,7 @@ def _run(bench: Bench, number: int, written: Written) -> float:
                 raise MeasurementError(f"recovering {written.records} records took over {RECOVERY_TIMEOUT_S:g} s")
             time.sleep(0.05)
         log = worker.output()
-        _check_answers(url, written.state)
+        _check_answers(url, written.states)
         _check_repeats(bench, worker, written)
     return written.records / (_logged_at(log, _ENDED) - _logged_at(log, _STARTED)).total_seconds()
 
@@ -128,17 +145,18 @@ def _logged_at(log: str, message: str) -> datetime:
     raise MeasurementError(f"reading the worker's log: no line says {message!r}")
 
 
-def _check_answers(url: str, state: Folded) -> None:
+def _check_answers(url: str, states: list[Folded]) -> None:
     """The query API must tell what was written, conversation by conversation, and all requests."""
-    step = max(1, len(state.conversations) // CHECKED_CONVERSATIONS)
-    for conversation_id, value in list(state.conversations.items())[::step]:
+    conversations = {name: value for state in states for name, value in state.conversations.items()}
+    step = max(1, len(conversations) // CHECKED_CONVERSATIONS)
+    for conversation_id, value in list(conversations.items())[::step]:
         answer = _get(f"{url}/v1/conversations/{conversation_id}?local")
         expected = {name: getattr(value.counters, name) for name in value.counters.__struct_fields__}
         if answer["counters"] != expected or answer["last_activity_ms"] != value.last_activity_ms:
             raise MeasurementError(f"checking the restored state: conversation {conversation_id} differs")
-    found = len(_get(f"{url}/v1/routing/requests")["requests"])
-    if found != len(state.requests):
-        raise MeasurementError(f"checking the restored state: {found} of {len(state.requests)} requests")
+    found, written = len(_get(f"{url}/v1/routing/requests")["requests"]), sum(len(state.requests) for state in states)
+    if found != written:
+        raise MeasurementError(f"checking the restored state: {found} of {written} requests")
 
 
 def _get(url: str) -> Any:
@@ -159,6 +177,7 @@ def _check_repeats(bench: Bench, worker: Any, written: Written) -> None:
         follow(worker, progress.offsets, until=sum(ends.offsets().values()))
     finally:
         progress.close()
-    repeated = sum(CommittedEnds(servers, topics.deliveries, PARTITIONS).offsets().values())
+    with CommittedReader(servers, topics.deliveries, dict.fromkeys(range(PARTITIONS), 0)) as reader:
+        repeated = sum(1 for _ in reader.to_end())
     if repeated:
         raise MeasurementError(f"checking the restored state: {repeated} known entries were delivered again")

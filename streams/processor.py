@@ -118,7 +118,7 @@ class Processor:
             dirty[table, self._tables.drop(table, key)] = None
         for output in step.outputs:
             topic, encode = self._outputs[type(output)]
-            self._send(producer, topic, encode(output), output.conversation_id)
+            _produce(producer, topic, encode(output), output.conversation_id)
         for name, label in step.counts:
             self._metrics.count(name, label)
 
@@ -135,29 +135,12 @@ class Processor:
             name = segment.decode()
             partition.timers.add(expiry_of(name), SEEN, name)
         for table, key in dirty:
-            self._send(producer, self._tables.changelogs[table], self._tables.stored(table, key), key, number)
+            _produce(producer, self._tables.changelogs[table], self._tables.stored(table, key), key, number)
 
     def _bury(self, record: Any, stage: str, error: Exception, producer: TransactionalProducer) -> None:
         headers = dead_letters.headers_for(record, app_id=self._app.conf.id, stage=stage, error=error)
-        self._send(producer, self._dead_letters, record.value, record.key, headers=headers)
+        _produce(producer, self._dead_letters, record.value, record.key, headers=headers)
         self._metrics.count("dead_lettered", type(error).__name__)
-
-    def _send(
-        self,
-        producer: TransactionalProducer,
-        topic: str,
-        value: bytes | None,
-        key: Any,
-        partition: int = -1,  # librdkafka's "choose by key"
-        headers: list[tuple[str, bytes]] | None = None,
-    ) -> None:
-        while True:
-            try:
-                producer.produce(topic, value, key, partition, headers=headers or [])
-            except BufferError:
-                producer.make_room()
-            else:
-                return
 
     # -- timers
     async def run_timers(self) -> None:
@@ -211,8 +194,8 @@ class Processor:
             self._carry_out(step, partition, producer, dirty)
 
     def recover(self) -> None:
-        """After recovery: rebuild what lives in memory only, the index of seen entries and the timers."""
-        self._tables.load_seen()
+        """After recovery: rebuild what lives in memory only."""
+        self._tables.recover()
         for partition in self._app.partitions:
             partition.timers.clear()
         for table in self._tables.changelogs:
@@ -221,6 +204,17 @@ class Processor:
                 due_ms = self._tables.due_at_ms(table, key)
                 if owned is not None and due_ms is not None:
                     owned.timers.add(due_ms, table, key)
+
+
+def _produce(producer: TransactionalProducer, *record: Any, **headers: Any) -> None:
+    """`producer.produce`, also when its queue is full for the moment."""
+    while True:
+        try:
+            producer.produce(*record, **headers)
+        except BufferError:
+            producer.make_room()
+        else:
+            return
 
 
 def _is_too_late(output: records.Record, now_ms: int) -> bool:

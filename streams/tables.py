@@ -18,6 +18,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _conversation: Callable[[bytes], Conversation] = msgspec.msgpack.Decoder(Conversation).decode
 _request: Callable[[bytes], RoutingRequest] = msgspec.msgpack.Decoder(RoutingRequest).decode
 
+MAX_RECENT = 4_096  # conversations kept decoded, about 2 KB each
+
 
 class Tables:
     """The three tables of one app. Reads see every write of this process at once; Kafka sees them at commit."""
@@ -31,11 +33,18 @@ class Tables:
         self._conversations = self._stores[CONVERSATIONS]
         self._requests = self._stores[ROUTING]
         self._seen = SeenIndex()
+        # Values of `_conversations` as the core knows them: most events follow another of their conversation, and
+        # reading the stored form costs 4 us.
+        self._recent: dict[str, Conversation] = {}
 
     # -- what a step may read (streams.core.state.State)
     def conversation(self, conversation_id: str) -> Conversation | None:
-        data = self._conversations.data.get(conversation_id.encode())
-        return None if data is None else _conversation(data)
+        found = self._recent.get(conversation_id)
+        if found is None:
+            data = self._conversations.data.get(conversation_id.encode())
+            if data is not None:
+                found = self._remember(_conversation(data))
+        return found
 
     def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
         data = self._requests.data.get(f"{conversation_id}|{request_id}".encode())
@@ -49,6 +58,8 @@ class Tables:
         """Write a value in memory; returns its key."""
         store, key = self._stores[table], value.key.encode()
         store.data[key] = _encode(value)
+        if isinstance(value, Conversation):
+            self._remember(value)
         store._key_partition[key] = partition  # noqa: SLF001  the store prunes lost partitions by it
         return key
 
@@ -69,7 +80,9 @@ class Tables:
         store, raw = self._stores[table], key.encode()
         value = store.data.pop(raw, None)
         store._key_partition.pop(raw, None)  # noqa: SLF001
-        if table == SEEN and value is not None:
+        if table == CONVERSATIONS:
+            self._recent.pop(key, None)
+        elif table == SEEN and value is not None:
             self._seen.forget(value)
         return raw
 
@@ -77,6 +90,12 @@ class Tables:
         """The stored form, as it goes into the changelog; None when the key was dropped."""
         found: bytes | None = self._stores[table].data.get(key)
         return found
+
+    def _remember(self, conversation: Conversation) -> Conversation:
+        if len(self._recent) >= MAX_RECENT:
+            self._recent.clear()
+        self._recent[conversation.conversation_id] = conversation
+        return conversation
 
     # -- for recovery, timers and queries
     def due_at_ms(self, table: str, key: str) -> int | None:
@@ -88,8 +107,9 @@ class Tables:
             return None
         return _conversation(data).due_at_ms if table == CONVERSATIONS else _request(data).due_at_ms
 
-    def load_seen(self) -> None:
-        """After recovery: read all segments into the index."""
+    def recover(self) -> None:
+        """After recovery: forget what was decoded before, and read all segments of seen entries into the index."""
+        self._recent.clear()
         self._seen.clear()
         for key, value in self._stores[SEEN].data.items():
             self._seen.load(key, value)

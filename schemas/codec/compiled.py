@@ -24,6 +24,16 @@ _STRINGS = {"type": "array", "items": "string"}
 def long_bytes(number: int) -> bytes:
     """Avro's zig-zag variable-length form of a 64-bit integer."""
     number = number << 1 if number >= 0 else (~number << 1) | 1
+    if 0x7FFFFFFFF < number < 0x40000000000:  # six bytes: a time in epoch ms, in 0.7 us instead of 1.4
+        return (
+            number & 0x7F
+            | (number & 0x3F80) << 1
+            | (number & 0x1FC000) << 2
+            | (number & 0xFE00000) << 3
+            | (number & 0x7F0000000) << 4
+            | (number & 0x3F800000000) << 5
+            | 0x8080808080
+        ).to_bytes(6, "little")
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -35,7 +35,7 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         *,
         bootstrap_servers: str,
         commit_linger_s: float = 0.002,
-        max_open_s: float = 0.05,
+        max_open_s: float = 0.2,
         settle_timeout_s: float = 30.0,
         fetch_rest_s: float = 0.003,
         output_topics: Iterable[str] = (),

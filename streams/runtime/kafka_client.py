@@ -32,7 +32,10 @@ class TransactionalProducer(Protocol):
 
     @property
     def produce(self) -> Callable[..., None]:
-        """`produce(topic, value, key, partition, headers=[...])` into the open transaction. Raises `BufferError`."""
+        """`produce(topic, value, key, partition[, headers=[...]])` into the open transaction. Raises `BufferError`.
+
+        Headers cost 2 us even when there are none.
+        """
 
     def initialise(self) -> None:
         """Called once, first: fence the previous producer of this partition, settle what it left open, and begin."""
@@ -76,7 +79,10 @@ class KafkaTransactions:
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "partitioner": PARTITIONER,
                 "linger.ms": 5,  # a commit flushes at once; between commits this only makes larger batches
+                "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 500_000,
+                # A report per record would be made and thrown away; what fails comes back from the commit.
+                "delivery.report.only.error": True,
                 # Default 100: sending offsets right after a commit meets CONCURRENT_TRANSACTIONS and waits that long.
                 # Measured per transaction: p50 102 ms at 100, 4 ms at 2.
                 "retry.backoff.ms": 2,
