@@ -10,7 +10,8 @@ from rich.console import Console
 
 from bench import pinning
 from bench.latency import measure_latency
-from bench.processor import measure_processor, measure_stock
+from bench.machine import loop_ns
+from bench.processor import measure_processor
 from bench.recovery import measure_recovery
 from bench.results import RESULTS_FILE, Result, save, show
 from bench.setting import Bench
@@ -23,8 +24,7 @@ Measurement = Callable[[Bench], list[Result]]
 
 MEASUREMENTS: dict[str, Measurement] = {
     "source": measure_source,  # source.events_per_s
-    "processor": measure_processor,  # processor.events_per_s
-    "stock": measure_stock,  # processor.stock_faust_events_per_s
+    "processor": measure_processor,  # processor.events_per_s, .stock_faust_events_per_s, .stock_faust_ratio
     "recovery": measure_recovery,  # recovery.records_per_s
     "e2e": measure_latency,  # e2e.p50_ms, e2e.p99_ms
 }
@@ -76,9 +76,12 @@ def _measure(names: tuple[str, ...], events: int | None, runs: int, profile: boo
             events=events,
             profile=profile,
         )
+        loops = [loop_ns(cores)]
         for name in names:
             click.echo(f"measuring {name} …", err=True)
             yield from MEASUREMENTS[name](bench)
+            loops.append(loop_ns(cores))
+    yield Result(name="machine.loop_ns", unit="ns", runs=tuple(loops), notes="an empty loop, to compare machines")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""`processor.events_per_s` and `processor.stock_faust_events_per_s`: the same events through both, one core each.
+"""`processor.events_per_s`, `processor.stock_faust_events_per_s` and their ratio: the same events through both, one
+core each.
 
 `byoc.events` is filled beforehand. The rate is that of committed group offsets between the first tenth of the events
 and the end, so starting, joining and warming up are left out. Both must have sent exactly the deliveries that the
@@ -36,28 +37,32 @@ class Filled:
 
 
 def measure_processor(bench: Bench) -> list[Result]:
-    """Run our worker over the events, `bench.runs` times, each with empty state."""
-    filled = _filled(bench, bench.events or EVENTS)
-    done = []
+    """Run our worker and a stock one in turn, `bench.runs` times, each with empty state.
+
+    In turn, because the speed of a shared machine changes from minute to minute: the ratio is that of neighbours.
+    """
+    count = bench.events or EVENTS
+    filled, filled_stock = _filled(bench, count), _filled(bench, int(count * STOCK_SHARE))
+    ours, stock = [], []
     for number in range(bench.runs):
         topics = bench.next_app(filled.topics)
-        name = f"processor-{number}"
-        done.append(_run(bench, bench.streams_worker(name, topics), filled, topics, exactly_once=True))
-    return [rated("processor.events_per_s", "events/s", done)]
+        worker = bench.streams_worker(f"processor-{number}", topics)
+        ours.append(_run(bench, worker, filled, topics, exactly_once=True))
+        topics = bench.next_app(filled_stock.topics)
+        stock.append(_run(bench, _stock_worker(bench, number, topics), filled_stock, topics, exactly_once=False))
+    ratios = tuple(own.per_s / other.per_s for own, other in zip(ours, stock, strict=True))
+    return [
+        rated("processor.events_per_s", "events/s", ours),
+        rated("processor.stock_faust_events_per_s", "events/s", stock),
+        Result(name="processor.stock_faust_ratio", unit="times", runs=ratios),
+    ]
 
 
-def measure_stock(bench: Bench) -> list[Result]:
-    """Run stock Faust over fewer of the same events."""
-    filled = _filled(bench, int((bench.events or EVENTS) * STOCK_SHARE))
-    done = []
-    for number in range(bench.runs):
-        topics = bench.next_app(filled.topics)
-        options = ["--bootstrap-servers", bench.bootstrap_servers, "--prefix", topics.prefix]
-        options += ["--app-id", topics.app_id, "--partitions", str(PARTITIONS)]
-        options += ["--data-dir", str(bench.directory / "stock")]
-        worker = bench.start(f"stock-{number}", "bench.stock_faust", options)
-        done.append(_run(bench, worker, filled, topics, exactly_once=False))
-    return [rated("processor.stock_faust_events_per_s", "events/s", done)]
+def _stock_worker(bench: Bench, number: int, topics: Topics) -> Measured:
+    options = ["--bootstrap-servers", bench.bootstrap_servers, "--prefix", topics.prefix]
+    options += ["--app-id", topics.app_id, "--partitions", str(PARTITIONS)]
+    options += ["--data-dir", str(bench.directory / "stock")]
+    return bench.start(f"stock-{number}", "bench.stock_faust", options)
 
 
 def _filled(bench: Bench, count: int) -> Filled:
