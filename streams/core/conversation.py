@@ -12,7 +12,8 @@ from streams.core.delivery import (
     never_reason,
     objection,
 )
-from streams.core.entries import MESSAGE, STATE, Entry, label
+from streams.core.details import with_progress, with_withheld
+from streams.core.entries import MESSAGE, PROGRESS, STATE, Entry, label
 from streams.core.errors import Unparsable
 from streams.core.keys import seen_key
 from streams.core.parse import ROUTING_REQUESTED, parse_entry, parse_routing
@@ -149,7 +150,8 @@ def _message(event: OutboundEvent, entry: Entry, conversation: Conversation, rul
 
 def _withhold(event: OutboundEvent, conversation: Conversation, reason: Withheld, step: Step) -> None:
     step.counts.append(("withheld", reason.value))
-    step.conversation = _counted(conversation, event, withheld=1)
+    counted = _counted(conversation, event, withheld=1)
+    step.conversation = replace(counted, details=with_withheld(counted.details, reason.value))
 
 
 def _counted(
@@ -186,6 +188,8 @@ def _ephemeral(
     if reason is not None:
         step.counts.append(("withheld", reason.value))
         return
+    if entry.entry_type == PROGRESS:
+        step.conversation = replace(conversation, details=with_progress(conversation.details, event.created_at_ms))
     delivery = ephemeral_delivery(event, entry, conversation, rules)
     step.outputs.append(delivery)
     step.counts.append(("delivered", delivery.kind))

@@ -17,6 +17,8 @@ from typing import Protocol
 
 import msgspec
 
+from streams.core.details import Details
+
 MAX_PARTICIPANTS = 16  # Salesforce allows far fewer in a conference
 MAX_OPEN_REQUESTS = 16  # requests of one conversation that a result can still be bound to
 MAX_ORPHANS = 8  # results of one conversation that wait for their request
@@ -38,11 +40,13 @@ class Participant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True):
-    """The current messaging session: `id` has 15 characters; `status` as Salesforce spells it."""
+    """The current messaging session: `id` has 15 characters; `status` and `ended_by` (a role) are Salesforce's words."""
 
     id: str | None = None
     status: str | None = None
     changed_at_ms: int | None = None
+    started_at_ms: int | None = None
+    ended_by: str | None = None
 
 
 class Counters(msgspec.Struct, frozen=True, array_like=True):
@@ -166,7 +170,8 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
     `end_user_subject` is the first end user its events named; messages for anyone else are withheld. `consent` is
     Salesforce's word (`OptIn`, `OptOut`). `open_request_ids` are the requests a result can still be bound to, oldest
     first; `orphans` the results that wait for their request. `attempts` counts requests by routing type.
-    `no_delivery` marks a rep-to-rep consultation. `ended_at_ms` is None while it lives.
+    `no_delivery` marks a rep-to-rep consultation. `ended_at_ms` is None while it lives. `details` is None while nothing
+    rare has happened to it.
     """
 
     conversation_id: str
@@ -185,6 +190,7 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
     ended_at_ms: int | None = None
     no_delivery: bool = False
     due_at_ms: int | None = None
+    details: Details | None = None
 
     @property
     def key(self) -> str:

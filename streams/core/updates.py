@@ -6,11 +6,24 @@ from msgspec.structs import replace
 
 from schemas.records import OutboundEvent
 from streams.core.answers import tell
+from streams.core.details import (
+    Details,
+    uploads_of,
+    with_acknowledgement,
+    with_consult,
+    with_failure,
+    with_queue,
+    with_uploads,
+)
 from streams.core.entries import (
     CONSENT_UPDATED,
     CONSULT_INFO,
+    DELIVERY_ACKNOWLEDGEMENT,
+    MESSAGE_DELIVERY_FAILED,
+    MESSAGE_UPDATED,
     PARTICIPANT_CHANGED,
     QUEUE_POSITION,
+    READ_ACKNOWLEDGEMENT,
     ROUTING_RESULT,
     ROUTING_WORK_RESULT,
     SESSION_STATUS_CHANGED,
@@ -162,7 +175,32 @@ def _consent(change: Change) -> None:
 
 
 def _queue_position(change: Change) -> None:
-    _learn_work_item(change, record_id(as_text((change.entry.body or {}).get("workItemId"))))
+    body = change.entry.body or {}
+    _learn_work_item(change, record_id(as_text(body.get("workItemId"))))
+    _keep(change, with_queue(change.conversation.details, body, change.event.created_at_ms))
+
+
+def _keep(change: Change, details: Details | None) -> None:
+    if details is not change.conversation.details:
+        change.conversation = replace(change.conversation, details=details)
+
+
+def _acknowledged(change: Change) -> None:
+    body, at_ms = change.entry.body or {}, change.event.created_at_ms
+    read = change.entry.entry_type == READ_ACKNOWLEDGEMENT
+    _keep(change, with_acknowledgement(change.conversation.details, body, at_ms, read=read))
+
+
+def _message_updated(change: Change) -> None:
+    told = uploads_of(change.entry.body or {}, change.event.created_at_ms)
+    for upload in told:
+        change.step.counts.append(("upload", upload.status))
+    _keep(change, with_uploads(change.conversation.details, told))
+
+
+def _not_delivered(change: Change) -> None:
+    change.step.counts.append(("not_delivered", "told_by_salesforce"))
+    _keep(change, with_failure(change.conversation.details, change.entry.body or {}, change.event.created_at_ms))
 
 
 def _learn_work_item(change: Change, named: str | None) -> None:
@@ -174,6 +212,8 @@ def _consult(change: Change) -> None:
     named = as_text((change.entry.body or {}).get("conversationIdentifier"))
     if named == change.conversation.conversation_id:
         change.conversation = replace(change.conversation, no_delivery=True)
+    elif named:
+        _keep(change, with_consult(change.conversation.details, named))
 
 
 def _result(change: Change) -> None:
@@ -219,4 +259,8 @@ _BY_TYPE: dict[str, Callable[[Change], None]] = {
     CONSULT_INFO: _consult,
     ROUTING_RESULT: _result,
     ROUTING_WORK_RESULT: _work,
+    DELIVERY_ACKNOWLEDGEMENT: _acknowledged,
+    READ_ACKNOWLEDGEMENT: _acknowledged,
+    MESSAGE_UPDATED: _message_updated,
+    MESSAGE_DELIVERY_FAILED: _not_delivered,
 }
