@@ -51,7 +51,10 @@ class Processor:
         self._inputs: dict[str, Callable[[bytes], Any]] = {
             topics.events: codec_for(records.OutboundEvent).decode,
             topics.routing_decisions: codec_for(records.RoutingDecision).decode,
+            topics.receipts: codec_for(records.DeliveryReceipt).decode,
+            topics.salesforce_results: codec_for(records.SalesforceCallResult).decode,
         }
+        self._receipts = topics.receipts
         outputs: dict[Any, str] = {
             records.Delivery: topics.deliveries,
             records.RoutingTask: topics.routing_requests,
@@ -77,8 +80,11 @@ class Processor:
             now_ms = self._clock()
             decode = self._inputs[tp.topic]
             dirty: Dirty = {}
-            for record in batch:
-                self._process(record, decode, partition, producer, dirty, now_ms)
+            if tp.topic == self._receipts:
+                self._process_receipts(batch, decode, partition, producer, dirty)
+            else:
+                for record in batch:
+                    self._process(record, decode, partition, producer, dirty, now_ms)
             self._write_changelog(producer, dirty, partition)
             partition.advance(tp.topic, batch[-1].offset + 1)
             producer.poll()
@@ -106,6 +112,26 @@ class Processor:
             self._bury(record, dead_letters.STAGE_APPLY, error, producer)
         else:
             self._carry_out(step, partition, producer, dirty)
+
+    def _process_receipts(
+        self,
+        batch: list[Any],
+        decode: Callable[[bytes], Any],
+        partition: OwnedPartition,
+        producer: TransactionalProducer,
+        dirty: Dirty,
+    ) -> None:
+        """Those of one conversation together: Salesforce takes many acknowledgements in one call."""
+        by_conversation: dict[str, list[records.DeliveryReceipt]] = {}
+        for record in batch:
+            try:
+                receipt = decode(record.value or b"")
+            except DecodeError as error:
+                self._bury(record, dead_letters.STAGE_DECODE, error, producer)
+            else:
+                by_conversation.setdefault(receipt.conversation_id, []).append(receipt)
+        for receipts in by_conversation.values():
+            self._carry_out(core.apply_receipts(self._tables, receipts, self._rules), partition, producer, dirty)
 
     def _carry_out(self, step: Step, partition: OwnedPartition, producer: TransactionalProducer, dirty: Dirty) -> None:
         if step.conversation is not None:

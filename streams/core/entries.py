@@ -118,3 +118,4 @@ class RoutingAsk(msgspec.Struct, frozen=True):
     channel_data: str | None = None
     event_id: str | None = None
     router_subject: str | None = None
+    fallback_queue_id: str | None = None

@@ -40,7 +40,7 @@ class Participant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True):
-    """The current messaging session: `id` has 15 characters; `status` and `ended_by` (a role) are Salesforce's words."""
+    """The current messaging session: `id` has 15 characters; `status` and `ended_by` (a role) are Salesforce's."""
 
     id: str | None = None
     status: str | None = None
@@ -104,7 +104,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
 
     `answer` is the decision that went to Salesforce as `routingResult` ("accept" or "refuse"), `outcome` the outcome
     published last and `revision` the number the next one gets. `answer_waits` is true once it was counted that an
-    answer could not be sent because no work item was known.
+    answer could not be sent because no work item was known. `work` are the `calls.Kind` of the other calls made.
     """
 
     task: bool = False
@@ -112,6 +112,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     answer_waits: bool = False
     outcome: str | None = None
     revision: int = 0
+    work: tuple[str, ...] = ()
 
 
 class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -131,15 +132,27 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
     end_user_subject: str | None = None
     channel_data: str | None = None
     router_subject: str | None = None
+    fallback_queue_id: str | None = None
+
+
+class CallState(msgspec.Struct, frozen=True, array_like=True):
+    """What became of a call made for a request; `kind` is a `calls.Kind` value."""
+
+    kind: str
+    outcome: str
+    at_ms: int
+    error_code: int | None = None
+    agent_work_id: str | None = None
+    pending_service_routing_id: str | None = None
 
 
 class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
     """One routing request: its facts, its state, and what has been told.
 
-    `facts` is None while only decisions for the request have been read. `work_item_id` is the first work item known
-    for it. `ambiguous`: a result bound to it could have meant another request. `passed_ms` is the last of its own
-    deadlines known to have passed. `state` is a `routing.State` value, `outcome` a `records.Outcome` value once it is
-    settled.
+    `facts` is None while only decisions for the request, or results of its calls, have been read. `work_item_id` is the
+    first work item known for it. `ambiguous`: a result bound to it could have meant another request. `passed_ms` is the
+    last of its own deadlines known to have passed. `state` is a `routing.State` value, `outcome` a `records.Outcome`
+    value once it is settled.
     """
 
     conversation_id: str
@@ -157,6 +170,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
     settled_at_ms: int | None = None
     due_at_ms: int | None = None
     told: Told = Told()
+    calls: tuple[CallState, ...] = ()
 
     @property
     def key(self) -> str:
