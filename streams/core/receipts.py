@@ -23,6 +23,14 @@ def receipt_key(conversation_id: str, status: str, delivery_id: str) -> str:
     return seen_key(conversation_id, f"receipt.{status}", delivery_id)
 
 
+def delivery_status(state: State, conversation_id: str, delivery_id: str) -> str:
+    """What is known of one delivery: the most that was reported of it, `no_receipt` when nothing was (any more)."""
+    for status in (ReceiptStatus.READ, ReceiptStatus.DELIVERED, ReceiptStatus.FAILED):
+        if state.seen(receipt_key(conversation_id, status, delivery_id)) is not None:
+            return status.value
+    return "no_receipt"
+
+
 def take_receipts(state: State, receipts: Sequence[DeliveryReceipt], rules: Rules, step: Step) -> None:
     """Take receipts of one conversation that were read together; they share calls as far as the API allows.
 

@@ -183,6 +183,9 @@ def test_receipts_become_one_acknowledgement_and_show_in_the_conversation(
         kafka.produce(catalogue.receipts, [(b"key", b"no avro")])
         shown = eventually(lambda: _receipts(processor), "receipts in the conversation")
         calls = processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 1)
+        first = deliveries[0]
+        one = processor.get(f"/v1/conversations/{first.conversation_id}/deliveries/{first.delivery_id}")
+    assert one["status"] == "read"
     found = [each for call in calls for each in json.loads(call.body)["acknowledgements"]]
     assert [each["acknowledgedConversationEntryIdentifier"] for each in found] == ["m1", "m2", "m3"]
     assert (shown["read"], shown["delivered"]) == (3, 0)

@@ -147,6 +147,14 @@ def test_a_cancel_after_an_early_success_takes_the_offer_back_once() -> None:
     assert len(taken_back(partition)) == 2
 
 
+def test_the_answer_to_an_undo_causes_no_second_one() -> None:
+    partition = offered()
+    partition.read(result("Cancelled", at=9 * SECOND))
+    for call in partition.calls[-2:]:
+        partition.read(answered(call, "failed", at=11 * SECOND))
+    assert taken_back(partition) == ["DELETE route", "PATCH agentWork"]
+
+
 def test_the_reason_of_a_cancel_is_passed_on() -> None:
     partition = offered()
     partition.read(result("Cancelled", at=9 * SECOND, cancelReason="Unavailable"))

@@ -7,6 +7,7 @@ import pytest
 
 from schemas.records import DeliveryReceipt
 from streams.core.details import Mark, Receipts
+from streams.core.receipts import delivery_status
 from streams.core.rules import Rules
 from tests.support.domain import (
     CHANNEL,
@@ -149,3 +150,21 @@ def test_a_receipt_read_before_its_conversation_leaves_the_same_state() -> None:
     assert before.state.facts() == after.state.facts()
     assert (len(before.calls), len(after.calls)) == (0, 1)
     assert before.conversation.started_at_ms == T0 + 5
+
+
+@pytest.mark.parametrize(
+    ("statuses", "known"),
+    [
+        pytest.param([], "no_receipt", id="nothing"),
+        pytest.param(["failed"], "failed", id="failed"),
+        pytest.param(["failed", "delivered"], "delivered", id="delivered after all"),
+        pytest.param(["read", "delivered"], "read", id="read is not lowered"),
+    ],
+)
+def test_a_delivery_has_the_state_that_says_most(statuses: list[str], known: str) -> None:
+    partition = delivered()
+    for status in statuses:
+        partition.read(receipt(status))
+    delivery_id = partition.deliveries[0].delivery_id
+    assert delivery_status(partition.state, CONVERSATION, delivery_id) == known
+    assert delivery_status(partition.state, "another", delivery_id) == "no_receipt"
