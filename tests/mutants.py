@@ -129,6 +129,13 @@ GUARDS = [
         "False, call.at_ms",
     ),
     Mutant("calls: only of the request", "call_results.py", "    if kind is None:", f"    {_PASS}"),
+    Mutant("routing: the work of one request only", "updates.py", "if len(requests) == 1 and ", "if "),
+    Mutant(
+        "state: receipts before their conversation",
+        "conversation.py",
+        "elif not conversation.started_at_ms:",
+        "elif 0:",
+    ),
     Mutant("calls: a conversation that is gone", "call_results.py", "if result.error_code in GONE:", _PASS),
 ]
 

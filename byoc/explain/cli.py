@@ -12,7 +12,7 @@ from streams.core.rules import Rules
 
 
 @click.command("explain")
-@click.argument("source", metavar="[FILE|-]", type=click.File(encoding="utf-8"), default="-")
+@click.argument("source", metavar="[FILE|-]", type=click.File(encoding="utf-8-sig", errors="replace"), default="-")
 @click.option("--lines", is_flag=True, help="One event per input line, one JSON object per output line.")
 @click.option("--supervisor-messages", is_flag=True, help="As the processor's setting of that name.")
 def explain_command(source: TextIO, lines: bool, supervisor_messages: bool) -> None:

@@ -152,7 +152,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
     `facts` is None while only decisions for the request, or results of its calls, have been read. `work_item_id` is the
     first work item known for it. `ambiguous`: a result bound to it could have meant another request. `passed_ms` is the
     last of its own deadlines known to have passed. `state` is a `routing.State` value, `outcome` a `records.Outcome`
-    value once it is settled.
+    value once it is settled. `agent_work_id` is the work that Salesforce named for it last.
     """
 
     conversation_id: str
@@ -171,6 +171,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
     due_at_ms: int | None = None
     told: Told = Told()
     calls: tuple[CallState, ...] = ()
+    agent_work_id: str | None = None
 
     @property
     def key(self) -> str:

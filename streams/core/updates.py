@@ -243,12 +243,21 @@ def _with_orphan(conversation: Conversation, result: RoutingResult, rules: Rules
 def _work(change: Change) -> None:
     work = work_result(change.entry)
     _learn_work_item(change, work.work_item_id)
+    if work.work_id is not None:
+        _learn_work(change, work.work_id, work.routing_type)
     if work.event is Event.SEATED:
         _seat(change, work.bot_id)
     elif work.event is Event.WORK_DECLINED:
         request = declined_by(change.open_requests(), work.routing_type)
         if request is not None:
             change.put(with_moment(request, Event.WORK_DECLINED, change.event.created_at_ms, change.rules))
+
+
+def _learn_work(change: Change, work_id: str, routing_type: str | None) -> None:
+    """Keep the work's id with the only request it can be for: taking back another's work would hit the wrong rep."""
+    requests = change.open_requests()
+    if len(requests) == 1 and requests[0] is declined_by(requests, routing_type):
+        change.put(replace(requests[0], agent_work_id=work_id))
 
 
 _BY_TYPE: dict[str, Callable[[Change], None]] = {

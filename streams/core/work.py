@@ -33,7 +33,7 @@ def offer(
 def undo(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
     """Take back what was made for a request that was cancelled or failed; nothing after the undo's own deadline.
 
-    The offer can be taken back once the answer to `agentWork` has named it.
+    The offer can be taken back once the answer to `agentWork`, or a RoutingWorkResult, has named it.
     """
     made = request.told.work
     if not made or request.state not in _UNDONE:
@@ -47,7 +47,8 @@ def undo(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules
     if Kind.ROUTE in made:
         reason = next((each.cancel_reason for each in request.results if each.cancel_reason), None)
         request = _made(request, Kind.UNROUTE, unroute(request, facts, reason, at_ms, rules), step)
-    offered = next((each.agent_work_id for each in request.calls if each.kind == Kind.AGENT_WORK), None)
+    answered = next((each.agent_work_id for each in request.calls if each.kind == Kind.AGENT_WORK), None)
+    offered = answered or request.agent_work_id
     if Kind.AGENT_WORK in made and offered is not None:
         request = _made(request, Kind.CANCEL_WORK, cancel_work(request, facts, offered, at_ms, rules), step)
     return request

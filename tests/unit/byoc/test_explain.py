@@ -140,6 +140,11 @@ def test_one_object_comes_of_each_line_also_of_one_that_is_no_event() -> None:
     assert [each["reason"] for each in answers] == [None, *["unparsable"] * 4, None]
 
 
+def test_bytes_that_are_no_text_are_no_event_and_no_traceback() -> None:
+    ran = CliRunner().invoke(main, ["explain", "--lines"], input=b"\xff\xfe{\n\xef\xbb\xbf{}\n")
+    assert (ran.exit_code, ran.output.count("unparsable")) == (0, 2)
+
+
 def test_a_supervisor_is_let_through_when_the_processor_would() -> None:
     payload = json.dumps(envelope(text_body(), sender=party("Supervisor", "005S")))
     assert not explained(payload)[0]["delivered"]

@@ -17,6 +17,7 @@ from tests.support.domain import (
     Partition,
     answered,
     decision,
+    entry,
     message,
     participant,
     requested,
@@ -176,6 +177,25 @@ def test_an_offer_whose_id_is_learned_after_the_cancel_is_taken_back_then() -> N
     assert taken_back(partition) == []
     partition.read(answered(partition.calls[0], at=10 * SECOND, agentWorkId="0Bz1"))
     assert taken_back(partition) == ["PATCH agentWork"]
+
+
+def work(work_id: str = "0Bz7", work_type: str = "Assigned") -> Any:
+    fields = {"workId": work_id, "workTargetId": WORK_ITEM, "workType": work_type, "routingType": "Transfer"}
+    return entry("RoutingWorkResult", fields, at=4 * SECOND)
+
+
+def test_an_offer_whose_answer_was_lost_is_taken_back_by_the_id_that_salesforce_tells() -> None:
+    partition = accepted()
+    partition.read(work())
+    partition.read(result("Cancelled", at=9 * SECOND))
+    assert body(partition.calls[-1])["workId"] == "0Bz7"
+
+
+def test_work_that_can_be_for_two_requests_is_kept_with_neither() -> None:
+    partition = accepted()
+    partition.read(requested("r2", at=SECOND))
+    partition.read(work())
+    assert [partition.request(each).agent_work_id for each in ("r1", "r2")] == [None, None]
 
 
 def test_nothing_is_taken_back_when_it_is_no_use_any_more() -> None:

@@ -53,6 +53,16 @@ def test_progress_is_remembered_by_its_time_alone() -> None:
     assert found == Details(progress_ms=T0 + 9)
 
 
+def test_progress_that_is_read_too_late_to_be_sent_leaves_the_same_state() -> None:
+    in_time, late = Partition(), Partition()
+    told = entry("ProgressIndicator", {}, at=9, uuid="u")
+    for partition, at in ((in_time, 20), (late, 600 * SECOND)):
+        partition.read(message(uuid="m"))
+        partition.read(told, at=at)
+    assert in_time.state.facts() == late.state.facts()
+    assert (len(in_time.deliveries), len(late.deliveries)) == (2, 1)
+
+
 def acknowledged(kind: str, entry_id: str, acknowledged_at: object, at: int = 0) -> OutboundEvent:
     fields = {"acknowledgedConversationEntryIdentifier": entry_id, "acknowledgementTimestamp": acknowledged_at}
     return entry(f"{kind}Acknowledgement", fields, at=at)
