@@ -122,16 +122,27 @@ class Processor:
         dirty: Dirty,
     ) -> None:
         """Those of one conversation together: Salesforce takes many acknowledgements in one call."""
-        by_conversation: dict[str, list[records.DeliveryReceipt]] = {}
+        together: dict[str, list[tuple[Any, records.DeliveryReceipt]]] = {}
         for record in batch:
             try:
                 receipt = decode(record.value or b"")
             except DecodeError as error:
                 self._bury(record, dead_letters.STAGE_DECODE, error, producer)
             else:
-                by_conversation.setdefault(receipt.conversation_id, []).append(receipt)
-        for receipts in by_conversation.values():
-            self._carry_out(core.apply_receipts(self._tables, receipts, self._rules), partition, producer, dirty)
+                together.setdefault(receipt.conversation_id, []).append((record, receipt))
+        for found in together.values():
+            try:
+                step = core.apply_receipts(self._tables, [receipt for _, receipt in found], self._rules)
+            except Exception as error:
+                first = found[0][0]
+                logger.exception(
+                    "applying receipts failed; they go to the dead letters",
+                    extra={"topic": first.topic, "partition": first.partition, "offset": first.offset},
+                )
+                for record, _ in found:
+                    self._bury(record, dead_letters.STAGE_APPLY, error, producer)
+            else:
+                self._carry_out(step, partition, producer, dirty)
 
     def _carry_out(self, step: Step, partition: OwnedPartition, producer: TransactionalProducer, dirty: Dirty) -> None:
         if step.conversation is not None:

@@ -17,12 +17,24 @@ from streams.core.conversation import Input
 from streams.core.rules import Rules
 from streams.core.state import RoutingRequest
 from streams.core.step import ROUTING
-from tests.support.domain import SECOND, T0, Partition, answered, decision, receipt
+from tests.support.domain import (
+    SECOND,
+    T0,
+    Partition,
+    answered,
+    decision,
+    message,
+    receipt,
+    requested,
+    result,
+    session,
+)
 from tests.support.histories import HORIZON_MS, entries_for_people, requests, results, state_entries
 
 RULES = Rules(work_calls=True, acknowledged_channels=frozenset({"*"}))
 EVENTS, DECISIONS, RECEIPTS, RESULTS = "events", "decisions", "receipts", "results"
 TOPICS = (EVENTS, DECISIONS, RECEIPTS, RESULTS)
+BOOL = st.booleans()
 NEVER = "FORBIDDEN"  # the text of every entry that must not reach the end user
 
 
@@ -35,6 +47,7 @@ class ConversationMachine(RuleBasedStateMachine):
         self.logs: dict[str, list[Input]] = {topic: [] for topic in TOPICS}
         self.positions = dict.fromkeys(TOPICS, 0)
         self.now = 0
+        self.published = 0
         self.unanswered: list[RoutingTask] = []
         self.unmade: list[SalesforceCall] = []
         self.unreported: list[Delivery] = []
@@ -57,9 +70,33 @@ class ConversationMachine(RuleBasedStateMachine):
     def begin(self, first: Any) -> None:
         self.logs[EVENTS].append(first)
 
-    @rule(event=st.one_of(requests(), results(), results(), state_entries(), entries_for_people()))
-    def publish(self, event: Any) -> None:
+    @rule(
+        events=st.lists(
+            st.one_of(requests(), results(), state_entries(), entries_for_people(), entries_for_people()), max_size=3
+        ),
+        at_once=st.booleans(),
+    )
+    def publish(self, events: list[Any], at_once: bool) -> None:
+        self.logs[EVENTS] += events
+        if at_once:
+            self._read_all(EVENTS)
+
+    @rule(kind=st.sampled_from(["message", "request", "request", "cancel", "success", "end"]))
+    def publish_now(self, kind: str) -> None:
+        """Something that happens at this moment and is read at once."""
+        self.published += 1
+        name, at = f"live-{self.published}", self.now
+        match kind:
+            case "message":
+                event = message(name, entry_id=name, at=at)
+            case "request":
+                event = requested(name, at=at, uuid=f"uuid-{name}")
+            case "cancel" | "success":
+                event = result("Cancelled" if kind == "cancel" else "None", at=at)
+            case _:
+                event = session("Ended", at=at)
         self.logs[EVENTS].append(event)
+        self._read_all(EVENTS)
 
     @precondition(lambda self: self.logs[EVENTS])
     @rule(data=st.data())
@@ -69,33 +106,45 @@ class ConversationMachine(RuleBasedStateMachine):
 
     # -- those who answer
     @precondition(lambda self: self.unanswered)
-    @rule(kind=st.sampled_from(["accept", "accept", "refuse"]), late=st.sampled_from([0, 0, 60 * SECOND]))
-    def decide(self, kind: str, late: int) -> None:
-        task = self.unanswered.pop(0)
+    @rule(kind=st.sampled_from(["accept", "accept", "refuse"]), late=st.sampled_from([0, 0, 60 * SECOND]), at_once=BOOL)
+    def decide(self, kind: str, late: int, at_once: bool) -> None:
+        task = self.unanswered.pop()
         at = max(self.now, task.created_at_ms - T0) + late
         self.logs[DECISIONS].append(decision(kind, at=at, request_id=task.request_id, user_id="005Hs00000FgHiJ"))
+        if at_once:
+            self._read_all(DECISIONS)
 
     @precondition(lambda self: self.unmade)
-    @rule(outcome=st.sampled_from(["accepted", "accepted", "rejected", "failed"]), twice=st.booleans())
-    def make_a_call(self, outcome: str, twice: bool) -> None:
-        call = self.unmade.pop(0)
+    @rule(outcome=st.sampled_from(["accepted", "accepted", "rejected", "failed"]), twice=BOOL, at_once=BOOL)
+    def make_the_calls(self, outcome: str, twice: bool, at_once: bool) -> None:
+        calls, self.unmade = self.unmade, []
         code = {"rejected": 10071, "failed": 10055}.get(outcome)
-        self.logs[RESULTS].append(answered(call, outcome, at=self.now, code=code, agentWorkId="0Bz1"))
-        if twice:
-            self.logs[RESULTS].append(answered(call, "accepted", at=self.now + 1, agentWorkId="0Bz1"))
+        for call in calls:
+            self.logs[RESULTS].append(answered(call, outcome, at=self.now, code=code, agentWorkId="0Bz1"))
+            if twice:
+                self.logs[RESULTS].append(answered(call, "accepted", at=self.now + 1, agentWorkId="0Bz1"))
+        if at_once:
+            self._read_all(RESULTS)
 
     @precondition(lambda self: self.unreported)
-    @rule(statuses=st.lists(st.sampled_from(["delivered", "read", "failed"]), max_size=3))
-    def report(self, statuses: list[str]) -> None:
-        delivery = self.unreported.pop(0)
-        for status in statuses:
-            found = receipt(status, entry_id=delivery.entry_id, delivery_id=delivery.delivery_id, at=self.now)
-            self.logs[RECEIPTS].append(found)
+    @rule(statuses=st.lists(st.sampled_from(["delivered", "read", "failed"]), min_size=1, max_size=3), at_once=BOOL)
+    def report(self, statuses: list[str], at_once: bool) -> None:
+        deliveries, self.unreported = self.unreported, []
+        for delivery in deliveries:
+            for status in statuses:
+                found = receipt(status, entry_id=delivery.entry_id, delivery_id=delivery.delivery_id, at=self.now)
+                self.logs[RECEIPTS].append(found)
+        if at_once:
+            self._read_all(RECEIPTS)
 
     # -- the processor
     @rule(topic=st.sampled_from(TOPICS), count=st.integers(1, 4))
     def read(self, topic: str, count: int) -> None:
         for _ in range(count):
+            self._read_one(topic)
+
+    def _read_all(self, topic: str) -> None:
+        while self.positions[topic] < len(self.logs[topic]):
             self._read_one(topic)
 
     def _read_one(self, topic: str) -> None:
@@ -128,8 +177,7 @@ class ConversationMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Read everything to its end, let all deadlines pass, and fold the logs again in another order."""
         for topic in TOPICS:
-            for _ in range(len(self.logs[topic])):
-                self._read_one(topic)
+            self._read_all(topic)
         self.partition.pass_time(HORIZON_MS + self.now)
         self._each_request_has_one_final_outcome()
         other = Partition(RULES)
