@@ -185,7 +185,7 @@ class SalesforceCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SalesforceCallResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a `SalesforceCall`."""
+    """What became of a `SalesforceCall`. `ids` is a JSON object of the record ids that the answer named."""
 
     call_id: str
     conversation_id: str
@@ -197,6 +197,7 @@ class SalesforceCallResult(msgspec.Struct, frozen=True, kw_only=True):
     error_message: str | None = None
     attempts: int
     completed_at_ms: int
+    ids: str | None = None
 
 
 Record = (

@@ -22,6 +22,10 @@ from streams.settings import StreamsSettings
 @click.option("--session-timeout-s", type=float, help="A worker silent for so long loses its partitions.")
 @click.option("--routing-timeout-s", type=float, help="What Salesforce gives a routing request.")
 @click.option("--answer-by-s", type=float, help="Own answer to a routing request, at the latest.")
+@click.option(
+    "--acknowledged-channels", help="Channel addresses acknowledged to Salesforce, comma-separated; * for all."
+)
+@click.option("--work-calls", is_flag=True, default=None, help="Make route and agentWork calls of accepted requests.")
 @click.option("--log-level", default="WARNING", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def streams(log_level: str, **options: Any) -> None:
     """Run one worker of the processor; start more to share the partitions.

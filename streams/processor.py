@@ -51,7 +51,10 @@ class Processor:
         self._inputs: dict[str, Callable[[bytes], Any]] = {
             topics.events: codec_for(records.OutboundEvent).decode,
             topics.routing_decisions: codec_for(records.RoutingDecision).decode,
+            topics.receipts: codec_for(records.DeliveryReceipt).decode,
+            topics.salesforce_results: codec_for(records.SalesforceCallResult).decode,
         }
+        self._receipts = topics.receipts
         outputs: dict[Any, str] = {
             records.Delivery: topics.deliveries,
             records.RoutingTask: topics.routing_requests,
@@ -77,8 +80,11 @@ class Processor:
             now_ms = self._clock()
             decode = self._inputs[tp.topic]
             dirty: Dirty = {}
-            for record in batch:
-                self._process(record, decode, partition, producer, dirty, now_ms)
+            if tp.topic == self._receipts:
+                self._process_receipts(batch, decode, partition, producer, dirty)
+            else:
+                for record in batch:
+                    self._process(record, decode, partition, producer, dirty, now_ms)
             self._write_changelog(producer, dirty, partition)
             partition.advance(tp.topic, batch[-1].offset + 1)
             producer.poll()
@@ -106,6 +112,37 @@ class Processor:
             self._bury(record, dead_letters.STAGE_APPLY, error, producer)
         else:
             self._carry_out(step, partition, producer, dirty)
+
+    def _process_receipts(
+        self,
+        batch: list[Any],
+        decode: Callable[[bytes], Any],
+        partition: OwnedPartition,
+        producer: TransactionalProducer,
+        dirty: Dirty,
+    ) -> None:
+        """Those of one conversation together: Salesforce takes many acknowledgements in one call."""
+        together: dict[str, list[tuple[Any, records.DeliveryReceipt]]] = {}
+        for record in batch:
+            try:
+                receipt = decode(record.value or b"")
+            except DecodeError as error:
+                self._bury(record, dead_letters.STAGE_DECODE, error, producer)
+            else:
+                together.setdefault(receipt.conversation_id, []).append((record, receipt))
+        for found in together.values():
+            try:
+                step = core.apply_receipts(self._tables, [receipt for _, receipt in found], self._rules)
+            except Exception as error:
+                first = found[0][0]
+                logger.exception(
+                    "applying receipts failed; they go to the dead letters",
+                    extra={"topic": first.topic, "partition": first.partition, "offset": first.offset},
+                )
+                for record, _ in found:
+                    self._bury(record, dead_letters.STAGE_APPLY, error, producer)
+            else:
+                self._carry_out(step, partition, producer, dirty)
 
     def _carry_out(self, step: Step, partition: OwnedPartition, producer: TransactionalProducer, dirty: Dirty) -> None:
         if step.conversation is not None:

@@ -29,3 +29,9 @@ class StreamsSettings(BaseSettings):
     commit_linger_ms: float = Field(2.0, ge=0, description="Wait of a drained partition before its commit")
     max_open_ms: float = Field(200.0, gt=0, description="A transaction under load commits at the latest after this")
     supervisor_messages: bool = Field(default=False, description="Deliver public messages of supervisors")
+    acknowledged_channels: str = Field(
+        "", description="Channel addresses whose deliveries are acknowledged to Salesforce, comma-separated; * for all"
+    )
+    work_calls: bool = Field(
+        default=False, description="Make the route and agentWork calls of accepted requests, and undo them on a cancel"
+    )

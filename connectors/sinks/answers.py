@@ -6,6 +6,7 @@ The HTTP status says little: the service publishes error codes and not their sta
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,8 @@ _TEMPORARY = frozenset({500, 10019, 10055, 10056, 10094, 20002, 20003, 20004})
 _TEMPORARY_FAMILY = range(25000, 25010)
 # the token lacks a scope, is not valid, or does not fit the authorization context: a new one may
 _TOKEN = frozenset({10003, 10004, 10005})
+# 15109: the same work is active already, made by an attempt whose answer was lost
+_DONE_BEFORE = frozenset({15109})
 _RATE_LIMIT = "rate limit exceeded"
 
 
@@ -30,11 +33,15 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAnswer:
-    """The parts of a body that decide. None where the body does not say; `code` is never 0."""
+    """The parts of a body that decide. None where the body does not say; `code` is never 0.
+
+    `ids` are the record ids that the body names, by the API's own words.
+    """
 
     success: bool | None = None
     code: int | None = None
     message: str | None = None
+    ids: tuple[tuple[str, str], ...] = ()
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -42,12 +49,17 @@ class _Error(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
-class _Body(msgspec.Struct, frozen=True, rename={"error_detail": "errorDetail"}):
+class _Body(msgspec.Struct, frozen=True, rename="camel"):
     success: bool | None = None
     code: int | str | None = None
     message: str | None = None
     error_detail: _Error | None = None
+    psr_id: Any = None
+    routing_correlation_id: Any = None
+    agent_work_id: Any = None
 
+
+_IDS = {"psr_id": "psrId", "routing_correlation_id": "routingCorrelationId", "agent_work_id": "agentWorkId"}
 
 _DECODER = msgspec.json.Decoder(_Body)
 
@@ -62,7 +74,9 @@ def parse(body: bytes) -> ServiceAnswer:
     except msgspec.DecodeError:
         return ServiceAnswer()
     detail = answer.error_detail or _Error(answer.code, answer.message)
-    return ServiceAnswer(success=answer.success, code=_code(detail.code), message=detail.message)
+    found = ((word, getattr(answer, name)) for name, word in _IDS.items())
+    ids = tuple((word, value) for word, value in found if isinstance(value, str) and value)
+    return ServiceAnswer(success=answer.success, code=_code(detail.code), message=detail.message, ids=ids)
 
 
 def meaning(status: int, answer: ServiceAnswer) -> Meaning:
@@ -70,6 +84,8 @@ def meaning(status: int, answer: ServiceAnswer) -> Meaning:
     if answer.code is not None:
         if answer.code in _TOKEN:
             return Meaning.NEW_TOKEN
+        if answer.code in _DONE_BEFORE:
+            return Meaning.ACCEPTED
         temporary = answer.code in _TEMPORARY or answer.code in _TEMPORARY_FAMILY
         return Meaning.RETRY if temporary else Meaning.REJECTED
     if _RATE_LIMIT in (answer.message or "").lower() or is_temporary(status):

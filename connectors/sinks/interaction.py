@@ -6,6 +6,7 @@ then, and a late answer could only do harm. The service promises no de-duplicati
 UUID per attempt, for tracing only; after a crash a call can be made twice.
 """
 
+import json
 import logging
 import re
 import uuid
@@ -39,6 +40,13 @@ class Api:
 # One row per (SalesforceCall.api, SalesforceCall.method) that may be called; all else is rejected.
 APIS: Mapping[tuple[str, str], Api] = {
     ("routingResult", "POST"): Api(path="routingResult"),
+    ("route", "POST"): Api(path="route"),
+    ("route", "DELETE"): Api(path="route"),
+    ("agentWork", "POST"): Api(path="agentWork"),
+    ("agentWork", "PATCH"): Api(path="agentWork", context_type="ConversationChannelDefinition"),
+    ("acknowledgement", "POST"): Api(path="acknowledgement"),
+    ("participant", "POST"): Api(path="participant"),
+    ("messagingSession", "POST"): Api(path="messagingSession"),
 }
 
 
@@ -136,7 +144,7 @@ class InteractionCaller:
     ) -> Done:
         said = request.said or ServiceAnswer()
         if outcome is CallOutcome.ACCEPTED:
-            said = ServiceAnswer()
+            said = ServiceAnswer(ids=said.ids)
         elif said.message is None:
             said = ServiceAnswer(code=said.code, message=message)
         record = self._record(call, outcome, attempts=request.attempts, status=request.status, answer=said)
@@ -156,6 +164,7 @@ class InteractionCaller:
             error_message=answer.message,
             attempts=attempts,
             completed_at_ms=self._now_ms(),
+            ids=json.dumps(dict(answer.ids)) if answer.ids else None,
         )
         return OutputRecord(topic=self._results_topic, key=call.conversation_id.encode(), value=encode(result))
 

@@ -8,11 +8,17 @@ from streams.runtime.app import ExactlyOnceApp
 
 
 def add_agents(app: ExactlyOnceApp, topics: Topics, processor: Processor) -> None:
-    """Subscribe the processor to `byoc.events` and `byoc.routing.decisions`."""
+    """Subscribe the processor to all topics it folds: events, decisions, receipts, results of calls."""
 
     async def process(stream: Any) -> None:
         async for ticket in stream:
             await processor.handle(ticket.tp)
 
-    for name, topic in (("events", topics.events), ("routing_decisions", topics.routing_decisions)):
+    inputs = {
+        "events": topics.events,
+        "routing_decisions": topics.routing_decisions,
+        "receipts": topics.receipts,
+        "salesforce_results": topics.salesforce_results,
+    }
+    for name, topic in inputs.items():
         app.agent(app.ticket_topic(topic), name=name)(process)

@@ -13,6 +13,7 @@ from streams.core.routing import Event, Happening, State
 from streams.core.rules import Rules
 from streams.core.state import RequestFacts, RoutingRequest
 from streams.core.step import Step
+from streams.core.work import offer, undo
 
 _UNCONFIRMED = "accepted, but Salesforce reported neither success nor failure"
 _EXPIRED = "read after its time was over"
@@ -29,6 +30,7 @@ def tell(request: RoutingRequest, now_ms: int, rules: Rules, step: Step, *, firs
             request = _tell_task(request, facts, now_ms, rules, step)
         request = _tell_answer(request, facts, now_ms, rules, step)
         request = _tell_outcome(request, facts, rules, step)
+        request = undo(request, facts, now_ms, rules, step)
     step.requests.append(request)
 
 
@@ -83,6 +85,9 @@ def _tell_answer(request: RoutingRequest, facts: RequestFacts, now_ms: int, rule
             return request
         step.counts.append(("answer_waits", "work_item_unknown"))
         return replace(request, told=replace(told, answer_waits=True))
+    if success:
+        request = offer(request, facts, decision, rules, step)
+        told = request.told
     step.outputs.append(call)
     answer = DecisionKind.ACCEPT if success else DecisionKind.REFUSE
     step.counts.append(("answer", answer.value))

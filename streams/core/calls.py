@@ -1,14 +1,39 @@
 """Calls to the Interaction Service API as `SalesforceCall` records. Bodies use the API's own words."""
 
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
 import msgspec
 
 from schemas.records import SalesforceCall, TargetKind
 from streams.core.keys import digest
 from streams.core.requests import deadline_ms
 from streams.core.rules import Rules
-from streams.core.state import RequestFacts, RoutingRequest
+from streams.core.state import Conversation, RequestFacts, RoutingRequest
 
-ROUTING_RESULT = "routingResult"
+MAX_ACKNOWLEDGEMENTS = 25  # of one call, says the API
+
+
+class Kind(StrEnum):
+    """The calls that one request can have, each once; the word makes its `call_id`."""
+
+    ROUTING_RESULT = "routingResult"
+    ROUTE = "route"
+    UNROUTE = "unroute"  # DELETE /route
+    AGENT_WORK = "agentWork"
+    CANCEL_WORK = "cancelWork"  # PATCH /agentWork
+
+
+_OPERATIONS = {
+    Kind.ROUTING_RESULT: ("routingResult", "POST"),
+    Kind.ROUTE: ("route", "POST"),
+    Kind.UNROUTE: ("route", "DELETE"),
+    Kind.AGENT_WORK: ("agentWork", "POST"),
+    Kind.CANCEL_WORK: ("agentWork", "PATCH"),
+}
+# DELETE /route takes these; EndUserEnded is a word of outbound events only.
+_CANCEL_REASONS = frozenset({"Unknown", "Unavailable", "Decline", "Cancel"})
 
 # errorMessage is shown to the rep, and the API demands one with success=false.
 REFUSED_TEXT = "The routing request was refused."
@@ -31,7 +56,7 @@ def routing_result(
     """
     if request.work_item_id is None or facts.conversation_identifier is None:
         return None
-    body: dict[str, str | bool] = {
+    body: dict[str, Any] = {
         "workItemId": request.work_item_id,
         "conversationIdentifier": facts.conversation_identifier,
         "success": success,
@@ -42,14 +67,131 @@ def routing_result(
         body["routingType"] = facts.routing_type
     if not success:
         body["errorMessage"] = error_message or REFUSED_TEXT
+    return _call(Kind.ROUTING_RESULT, request, facts, body, caused_at_ms, deadline_ms(facts, rules))
+
+
+def call_id(kind: Kind, request: RoutingRequest) -> str:
+    """The id of one call of a request, the same for every repeat."""
+    return digest(kind.value, request.conversation_id, request.request_id)
+
+
+def route(request: RoutingRequest, facts: RequestFacts, at_ms: int, rules: Rules) -> SalesforceCall | None:
+    """`POST /route`: hand a request for a queue or a flow to Salesforce. None for any other target.
+
+    A flow needs a fallback queue beside it; without one Salesforce takes the channel's own settings.
+    """
+    if facts.conversation_identifier is None or facts.target_kind not in (TargetKind.QUEUE, TargetKind.FLOW):
+        return None
+    body: dict[str, Any] = {"conversationIdentifier": facts.conversation_identifier, "routingType": facts.routing_type}
+    if facts.target_kind == TargetKind.QUEUE:
+        body["routingInfo"] = {"queueId": facts.target_id}
+    elif facts.fallback_queue_id is not None:
+        body["routingInfo"] = {"flow": {"flowId": facts.target_id, "queueId": facts.fallback_queue_id}}
+    return _call(Kind.ROUTE, request, facts, body, at_ms, deadline_ms(facts, rules))
+
+
+def agent_work(
+    request: RoutingRequest, facts: RequestFacts, user_id: str, at_ms: int, rules: Rules
+) -> SalesforceCall | None:
+    """`POST /agentWork`: offer the work item to a rep. None while the work item is not known.
+
+    `routingCorrelationId` is the request's id; Salesforce ignores the context when a /route came before.
+    """
+    if request.work_item_id is None or facts.conversation_identifier is None:
+        return None
+    context = {"conversationIdentifier": facts.conversation_identifier, "routingCorrelationId": request.request_id}
+    if facts.routing_type:
+        context["routingType"] = facts.routing_type
+    body = {
+        "userId": user_id,
+        "workItemId": request.work_item_id,
+        "capacityWeight": rules.capacity_weight,
+        "routingContext": context,
+    }
+    return _call(Kind.AGENT_WORK, request, facts, body, at_ms, deadline_ms(facts, rules))
+
+
+def unroute(
+    request: RoutingRequest, facts: RequestFacts, cancel_reason: str | None, at_ms: int, rules: Rules
+) -> SalesforceCall:
+    """`DELETE /route`: undo a `route`. Worth nothing once the result window is over."""
+    body = {"conversationIdentifier": facts.conversation_identifier}
+    if cancel_reason in _CANCEL_REASONS:
+        body["cancelReason"] = cancel_reason
+    return _call(Kind.UNROUTE, request, facts, body, at_ms, at_ms + rules.result_window_ms)
+
+
+def cancel_work(
+    request: RoutingRequest, facts: RequestFacts, agent_work_id: str, at_ms: int, rules: Rules
+) -> SalesforceCall:
+    """`PATCH /agentWork`: take an offer back. Worth nothing once the result window is over."""
+    body = {"workId": agent_work_id, "contextType": "Agent", "status": "Cancel"}
+    return _call(Kind.CANCEL_WORK, request, facts, body, at_ms, at_ms + rules.result_window_ms)
+
+
+class Acknowledgement(NamedTuple):
+    """One entry that the end user got (`Delivered`) or saw (`Read`)."""
+
+    word: str
+    entry_id: str
+    at_ms: int
+
+
+def acknowledgements(
+    conversation: Conversation, found: Sequence[Acknowledgement], rules: Rules
+) -> SalesforceCall | None:
+    """`POST /acknowledgement` for at most `MAX_ACKNOWLEDGEMENTS`; None when Salesforce would not know whose they are.
+
+    A conversation without an identifier of its own has its key from channel and subject; the API knows it not.
+    """
+    subject, key = conversation.end_user_subject, conversation.conversation_id
+    if subject is None or key == f"{conversation.channel_address_id}:{subject}":
+        return None
+    identity = "|".join(f"{each.word} {each.entry_id}" for each in found)
+    body = {
+        "sender": {"appType": "custom", "subject": subject, "role": "EndUser"},
+        "conversationIdentifier": key,
+        "acknowledgements": [
+            {
+                "acknowledgementType": each.word,
+                "acknowledgedConversationEntryIdentifier": each.entry_id,
+                "acknowledgmentCreatedConversationEntryIdentifier": _uuid(f"{each.word} {each.entry_id}", key),
+                "acknowledgementTimestamp": each.at_ms,
+            }
+            for each in found
+        ],
+    }
+    last_ms = max(each.at_ms for each in found)
     return SalesforceCall(
-        call_id=digest(ROUTING_RESULT, request.conversation_id, request.request_id),
-        conversation_id=request.conversation_id,
-        org_id=facts.org_id,
-        api=ROUTING_RESULT,
+        call_id=digest("acknowledgement", key, identity),
+        conversation_id=key,
+        org_id=conversation.org_id,
+        api="acknowledgement",
         method="POST",
         body=msgspec.json.encode(body).decode(),
+        created_at_ms=last_ms,
+        deadline_ms=last_ms + rules.acknowledge_within_ms,
+    )
+
+
+def _uuid(identity: str, conversation_id: str) -> str:
+    """An id in the form of a UUID that is the same for every repeat."""
+    found = digest("acknowledgement", conversation_id, identity)
+    return "-".join((found[:8], found[8:12], found[12:16], found[16:20], found[20:]))
+
+
+def _call(
+    kind: Kind, request: RoutingRequest, facts: RequestFacts, body: dict[str, Any], at_ms: int, until_ms: int
+) -> SalesforceCall:
+    api, method = _OPERATIONS[kind]
+    return SalesforceCall(
+        call_id=call_id(kind, request),
+        conversation_id=request.conversation_id,
+        org_id=facts.org_id,
+        api=api,
+        method=method,
+        body=msgspec.json.encode(body).decode(),
         request_id=request.request_id,
-        created_at_ms=caused_at_ms,
-        deadline_ms=deadline_ms(facts, rules),
+        created_at_ms=at_ms,
+        deadline_ms=until_ms,
     )

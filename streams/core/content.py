@@ -5,6 +5,7 @@ customer can answer with one. Attachment urls are secrets of the customer: they 
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from streams.core.entries import Content
 from streams.core.reading import Object, as_filled_text, as_object, as_objects, as_text, compact_json
@@ -17,7 +18,8 @@ ANSWERS = frozenset({"ChoicesResponseMessage", "FormResponseMessage"})
 def content_of(body: Object) -> Content | None:
     """The content of a Message's entryPayload; None when it has no abstractMessage.
 
-    `text` is None when none can be built; `content` is None for plain text, else the abstractMessage as it came.
+    `text` is None when none can be built; `content` is None for plain text, else the abstractMessage as it came, with
+    `optionIdentifier` also where an older sender wrote `optionId`: an answer has to name it.
     """
     message = as_object(body.get("abstractMessage"))
     if message is None:
@@ -31,7 +33,7 @@ def content_of(body: Object) -> Content | None:
         message_type=message_type,
         format_type=format_type,
         text="\n".join(_numbered(lines)) or None,
-        content=None if _is_plain(message, static) else compact_json(message),
+        content=None if _is_plain(message, static) else _whole(message),
         message_reason=as_text(body.get("messageReason")) or None,
     )
 
@@ -42,6 +44,23 @@ def _is_plain(message: Object, static: Object) -> bool:
         return False
     others = [key for key, value in message.items() if value is not None and key not in _PLAIN_MESSAGE]
     return not others and all(value is None or key in _PLAIN_STATIC for key, value in static.items())
+
+
+def _whole(message: Object) -> str:
+    content = compact_json(message)
+    return compact_json(_with_option_identifiers(message)) if '"optionId"' in content else content
+
+
+def _with_option_identifiers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_option_identifiers(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = {key: _with_option_identifiers(item) for key, item in value.items()}
+    is_option = "titleItem" in named or "itemType" in named
+    if is_option and named.get("optionIdentifier") is None and named.get("optionId") is not None:
+        named["optionIdentifier"] = named["optionId"]
+    return named
 
 
 _PLAIN_MESSAGE = frozenset({"messageType", "id", "staticContent"})
@@ -74,7 +93,7 @@ def _title(item: object) -> str | None:
     holder = as_object(item)
     if holder is None:
         return as_filled_text(item)
-    keys = ("title", "subTitle", "secondarySubTitle", "tertiarySubTitle")
+    keys = ("title", "subTitle", "secondarySubTitle", "tertiarySubTitle", "imageSubTitle")
     return " - ".join(_texts(*(holder.get(key) for key in keys))) or None
 
 
@@ -94,7 +113,8 @@ def _asset_url(asset: object) -> object:
 
 def _options(items: object) -> Iterable[str]:
     """Option items as numbered lines; link items among them as links."""
-    for item in as_objects(items):
+    for each in as_objects(items):
+        item = as_object(each.get("optionItem")) or each  # an option that leads to another question wraps it
         title = _title(item.get("titleItem")) or as_filled_text(item.get("title"))
         if as_filled_text(item.get("url")):
             yield from _linked(title, item.get("url"))
@@ -135,7 +155,8 @@ def _web_view(static: Object) -> Iterable[str]:
 
 
 def _application(static: Object) -> Iterable[str]:
-    return _texts((as_object(static.get("application")) or {}).get("name"))
+    application = as_object(static.get("application")) or {}
+    return _texts(_title(application.get("message")), application.get("name"))
 
 
 def _experience(static: Object) -> Iterable[str]:
@@ -157,7 +178,8 @@ def _carousel(choices: Object) -> Iterable[str]:
 def _time_picker(choices: Object) -> Iterable[str]:
     event = as_object(choices.get("calendarEvent")) or {}
     yield from _texts(_title(choices.get("message")), event.get("title"))
-    yield from _texts((as_object(event.get("location")) or {}).get("title"))
+    location = as_object(event.get("location")) or {}
+    yield from _texts(location.get("title"), location.get("name"))
     for slot in as_objects(event.get("timeSlotOptionItems")):
         start = as_filled_text(slot.get("startTime"))
         if start:
@@ -185,7 +207,7 @@ def _form(form: Object) -> Iterable[str]:
     yield from _texts(_title(form.get("formTitle")), intro.get("title"), intro.get("text"), _title(form.get("message")))
     for section in as_objects(form.get("sections")):
         question = as_object(section.get("input")) or {}
-        yield from _texts(_title(question.get("label")), question.get("hintText"))
+        yield from _texts(_title(question.get("titleItem")), _title(question.get("label")), question.get("hintText"))
         yield from _options(question.get("optionItems"))
 
 

@@ -1,9 +1,12 @@
 """The core's entry points: `apply` one record, ask when a value is `due_at_ms`, `expire` it. Pure."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
-from schemas.records import OutboundEvent, RoutingDecision
+from schemas.records import DeliveryReceipt, OutboundEvent, RoutingDecision, SalesforceCallResult
 from streams.core.answers import tell
+from streams.core.call_results import take_result
 from streams.core.delivery import (
     Withheld,
     ephemeral_delivery,
@@ -12,10 +15,12 @@ from streams.core.delivery import (
     never_reason,
     objection,
 )
-from streams.core.entries import MESSAGE, STATE, Entry, label
+from streams.core.details import with_progress, with_withheld
+from streams.core.entries import MESSAGE, PROGRESS, STATE, Entry, label
 from streams.core.errors import Unparsable
 from streams.core.keys import seen_key
 from streams.core.parse import ROUTING_REQUESTED, parse_entry, parse_routing
+from streams.core.receipts import take_receipts
 from streams.core.requests import is_over, with_deadline_passed
 from streams.core.rules import DAY_MS, Rules
 from streams.core.state import Conversation, Counters, RoutingRequest, Seen, State, Value
@@ -28,18 +33,20 @@ _SEEN_GRAIN_MS = 60_000
 _IDLE_GRAIN_MS = DAY_MS
 
 
-def apply(state: State, record: OutboundEvent | RoutingDecision, now_ms: int, rules: Rules) -> Step:
-    """Apply one record of `byoc.events` or `byoc.routing.decisions`.
+Input = OutboundEvent | RoutingDecision | DeliveryReceipt | SalesforceCallResult
+
+
+def apply(state: State, record: Input, now_ms: int, rules: Rules) -> Step:
+    """Apply one record of `byoc.events`, `byoc.routing.decisions`, `byoc.receipts` or `byoc.salesforce.results`.
 
     Called once per record in partition order. Returns what changes and what leaves; a repeat (same event, same
     business key under another replay id, same decision) changes nothing. `now_ms` only holds outputs back: no call at
     or after its deadline, no task for a request whose time is over, no typing that is stale.
     Raises `Unparsable` when the payload of an event is no JSON object; nothing else.
     """
+    if not isinstance(record, OutboundEvent):
+        return _apply_other(state, record, now_ms, rules)
     step = Step()
-    if isinstance(record, RoutingDecision):
-        decide(state, record, now_ms, rules, step)
-        return step
     try:
         if record.event_type == ROUTING_REQUESTED:
             ask = parse_routing(record)
@@ -51,6 +58,30 @@ def apply(state: State, record: OutboundEvent | RoutingDecision, now_ms: int, ru
         raise Unparsable("it is nested too deeply", record.event_uuid, record.topic) from None
     if step.conversation is not None:
         step.conversation = _with_due(step.conversation, rules)
+    return step
+
+
+def apply_receipts(state: State, receipts: Sequence[DeliveryReceipt], rules: Rules) -> Step:
+    """Apply receipts of one conversation that were read together, in their order; like `apply`."""
+    step = Step()
+    take_receipts(state, receipts, rules, step)
+    if step.conversation is not None:
+        step.conversation = _with_due(step.conversation, rules)
+    return step
+
+
+def _apply_other(
+    state: State, record: RoutingDecision | DeliveryReceipt | SalesforceCallResult, now_ms: int, rules: Rules
+) -> Step:
+    if isinstance(record, DeliveryReceipt):
+        return apply_receipts(state, [record], rules)
+    step = Step()
+    if isinstance(record, RoutingDecision):
+        decide(state, record, now_ms, rules, step)
+    else:
+        take_result(state, record, now_ms, rules, step)
+        if step.conversation is not None:
+            step.conversation = _with_due(step.conversation, rules)
     return step
 
 
@@ -104,6 +135,8 @@ def _known(
     conversation = state.conversation(event.conversation_id)
     if conversation is None:
         conversation = Conversation(event.conversation_id, event.org_id, started_at_ms=event.created_at_ms)
+    elif not conversation.started_at_ms:  # only receipts or results of calls were read of it
+        conversation = replace(conversation, org_id=event.org_id, started_at_ms=event.created_at_ms)
     if conversation.channel_address_id is None and channel_address_id is not None:
         conversation = replace(conversation, channel_address_id=channel_address_id)
     if conversation.end_user_subject is None and subject is not None and role == "EndUser":
@@ -149,7 +182,8 @@ def _message(event: OutboundEvent, entry: Entry, conversation: Conversation, rul
 
 def _withhold(event: OutboundEvent, conversation: Conversation, reason: Withheld, step: Step) -> None:
     step.counts.append(("withheld", reason.value))
-    step.conversation = _counted(conversation, event, withheld=1)
+    counted = _counted(conversation, event, withheld=1)
+    step.conversation = replace(counted, details=with_withheld(counted.details, reason.value))
 
 
 def _counted(
@@ -181,6 +215,8 @@ def _ephemeral(
         reason = Withheld.STALE
     if reason is None:
         step.seen.append((key, Seen(-(-expires_at_ms // _SEEN_GRAIN_MS) * _SEEN_GRAIN_MS)))
+        if entry.entry_type == PROGRESS:
+            step.conversation = _progressed(conversation, event.created_at_ms)
         if now_ms >= expires_at_ms:
             reason = Withheld.STALE
     if reason is not None:
@@ -189,6 +225,11 @@ def _ephemeral(
     delivery = ephemeral_delivery(event, entry, conversation, rules)
     step.outputs.append(delivery)
     step.counts.append(("delivered", delivery.kind))
+
+
+def _progressed(conversation: Conversation, at_ms: int) -> Conversation:
+    active_ms = max(conversation.last_activity_ms, at_ms)
+    return replace(conversation, details=with_progress(conversation.details, at_ms), last_activity_ms=active_ms)
 
 
 def _with_due(conversation: Conversation, rules: Rules) -> Conversation:
@@ -201,4 +242,7 @@ def _with_due(conversation: Conversation, rules: Rules) -> Conversation:
     else:
         idle_ms = conversation.last_activity_ms + rules.idle_retention_ms
         due = -(-idle_ms // _IDLE_GRAIN_MS) * _IDLE_GRAIN_MS
+        closed_ms = None if conversation.details is None else conversation.details.closed_ms
+        if closed_ms is not None and closed_ms >= conversation.last_activity_ms:
+            due = closed_ms + rules.retention_ms
     return conversation if due == conversation.due_at_ms else replace(conversation, due_at_ms=due)

@@ -21,6 +21,10 @@ QUEUE_POSITION = "QueuePosition"
 ROUTING_RESULT = "RoutingResult"
 ROUTING_WORK_RESULT = "RoutingWorkResult"
 CONSULT_INFO = "ConsultConversationInfo"
+DELIVERY_ACKNOWLEDGEMENT = "DeliveryAcknowledgement"
+READ_ACKNOWLEDGEMENT = "ReadAcknowledgement"
+MESSAGE_UPDATED = "MessageUpdated"
+MESSAGE_DELIVERY_FAILED = "MessageDeliveryFailed"
 
 EPHEMERAL = frozenset({TYPING_STARTED, TYPING_STOPPED, "TypingStarted", "TypingStopped", PROGRESS})
 NEVER = frozenset({NOTE, FLAG_RAISE, FLAG_LOWER})
@@ -33,10 +37,10 @@ STATE = frozenset(
         ROUTING_RESULT,
         ROUTING_WORK_RESULT,
         CONSULT_INFO,
-        "DeliveryAcknowledgement",
-        "ReadAcknowledgement",
-        "MessageUpdated",
-        "MessageDeliveryFailed",
+        DELIVERY_ACKNOWLEDGEMENT,
+        READ_ACKNOWLEDGEMENT,
+        MESSAGE_UPDATED,
+        MESSAGE_DELIVERY_FAILED,
         "TransferProgress",
         "ParticipantsConferenced",
     }
@@ -52,6 +56,10 @@ WITH_BODY = frozenset(
         ROUTING_RESULT,
         ROUTING_WORK_RESULT,
         CONSULT_INFO,
+        DELIVERY_ACKNOWLEDGEMENT,
+        READ_ACKNOWLEDGEMENT,
+        MESSAGE_UPDATED,
+        MESSAGE_DELIVERY_FAILED,
     }
 )
 KNOWN = STATE | EPHEMERAL | NEVER | {MESSAGE}
@@ -110,3 +118,4 @@ class RoutingAsk(msgspec.Struct, frozen=True):
     channel_data: str | None = None
     event_id: str | None = None
     router_subject: str | None = None
+    fallback_queue_id: str | None = None

@@ -266,6 +266,7 @@ def parse_routing(event: OutboundEvent) -> RoutingAsk:
         channel_data=raw_data if isinstance(raw_data, str) else None if raw_data is None else compact_json(raw_data),
         event_id=as_filled_text(data.get("eventId")),
         router_subject=as_filled_text(data.get("routerParticipantSubject")),
+        fallback_queue_id=as_filled_text(parameters.get("queueId")) if kind is TargetKind.FLOW else None,
     )
 
 

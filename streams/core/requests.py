@@ -6,12 +6,13 @@ after each change of them.
 
 from msgspec.structs import replace
 
-from schemas.records import DecisionKind
+from schemas.records import CallOutcome, DecisionKind
 from streams.core.routing import Event, Folded, Happening, State, fold
 from streams.core.rules import Rules
 from streams.core.state import (
     MAX_DECISIONS,
     MAX_MOMENTS,
+    CallState,
     Decision,
     Moment,
     RequestFacts,
@@ -86,6 +87,22 @@ def with_moment(request: RoutingRequest, event: Event, at_ms: int, rules: Rules)
     return refreshed(replace(request, moments=(*request.moments, Moment(event.value, at_ms))), rules)
 
 
+def with_call(request: RoutingRequest, call: CallState, rules: Rules) -> RoutingRequest:
+    """The request with what became of one of its calls; the same object when that adds nothing.
+
+    A call can be made twice after a crash: acceptance stands, else the later answer.
+    """
+    known = next((each for each in request.calls if each.kind == call.kind), None)
+    if known is not None and _weight(known) >= _weight(call):
+        return request
+    calls = (*(each for each in request.calls if each is not known), call)
+    return refreshed(replace(request, calls=tuple(sorted(calls, key=lambda each: each.kind))), rules)
+
+
+def _weight(call: CallState) -> tuple[bool, int]:
+    return call.outcome == CallOutcome.ACCEPTED, call.at_ms
+
+
 def with_work_item(request: RoutingRequest, work_item_id: str) -> RoutingRequest:
     """The request with its work item; the first that is known stays."""
     return request if request.work_item_id is not None else replace(request, work_item_id=work_item_id)
@@ -110,8 +127,8 @@ def refreshed(request: RoutingRequest, rules: Rules) -> RoutingRequest:
     """The request with `state`, `outcome`, `settled_at_ms`, `passed_ms` and `due_at_ms` computed from its facts."""
     facts = request.facts
     if facts is None:
-        due = request.decisions[0].decided_at_ms + rules.retention_ms if request.decisions else None
-        return replace(request, due_at_ms=due)
+        times = [each.decided_at_ms for each in request.decisions[:1]] + [each.at_ms for each in request.calls]
+        return replace(request, due_at_ms=max(times) + rules.retention_ms if times else None)
     passed = _last_passed(request, facts, rules)
     request = replace(request, passed_ms=passed)
     folded = folding(request, rules)

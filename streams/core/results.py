@@ -73,6 +73,7 @@ class WorkResult(msgspec.Struct, frozen=True):
     routing_type: str | None
     queue_id: str | None
     bot_id: str | None
+    work_id: str | None
 
 
 _WORK_EVENTS = {
@@ -91,4 +92,5 @@ def work_result(entry: Entry) -> WorkResult:
         routing_type=as_filled_text(body.get("routingType")),
         queue_id=as_filled_text(body.get("queueId")),
         bot_id=as_filled_text(body.get("botId")),
+        work_id=as_filled_text(body.get("workId")),
     )

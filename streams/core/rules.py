@@ -15,6 +15,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     Typing and progress are worth nothing after `ephemeral_ttl_ms`. Entries are remembered for `seen_ms`, which must
     exceed the 72 h for which Salesforce can replay them. Finished requests and ended conversations are kept for
     `retention_ms`, conversations that never ended for `idle_retention_ms` after their last event.
+    `acknowledged_channels` are the channel addresses whose deliveries are acknowledged to Salesforce ("*" means all),
+    at the latest `acknowledge_within_ms` after. `work_calls`: for an accepted request the processor itself makes the
+    calls that bring the work to the rep (`agentWork`, and `route` for queues and flows) and undoes them on a cancel;
+    each takes `capacity_weight` of the rep.
     `supervisor_messages` lets a Supervisor's Message reach the customer (a whisper comes as Note).
     """
 
@@ -28,6 +32,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     retention_ms: int = 7 * DAY_MS
     idle_retention_ms: int = 30 * DAY_MS
     supervisor_messages: bool = False
+    acknowledged_channels: frozenset[str] = frozenset()
+    acknowledge_within_ms: int = DAY_MS
+    work_calls: bool = False
+    capacity_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.answer_by_ms < self.routing_timeout_ms < self.result_window_ms:

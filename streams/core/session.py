@@ -5,6 +5,7 @@ One conversation lives through many sessions; each has its own MessagingSession 
 
 from msgspec.structs import replace
 
+from streams.core.details import milliseconds
 from streams.core.keys import record_id
 from streams.core.reading import Object, as_filled_text
 from streams.core.state import Conversation, Session
@@ -21,7 +22,13 @@ def with_status(conversation: Conversation, body: Object, at_ms: int) -> Convers
         return conversation
     status = as_filled_text(body.get("sessionStatus"))
     named = as_filled_text(body.get("sessionId"))
-    session = Session(id=record_id(named) or named or known.id, status=status or known.status, changed_at_ms=at_ms)
+    session = Session(
+        id=record_id(named) or named or known.id,
+        status=status or known.status,
+        changed_at_ms=at_ms,
+        started_at_ms=milliseconds(body.get("sessionStartTime")),
+        ended_by=as_filled_text(body.get("sessionEndedByRole")),
+    )
     return replace(conversation, session=session, ended_at_ms=at_ms if session.status in _ENDED else None)
 
 

@@ -17,6 +17,8 @@ from typing import Protocol
 
 import msgspec
 
+from streams.core.details import Details
+
 MAX_PARTICIPANTS = 16  # Salesforce allows far fewer in a conference
 MAX_OPEN_REQUESTS = 16  # requests of one conversation that a result can still be bound to
 MAX_ORPHANS = 8  # results of one conversation that wait for their request
@@ -38,11 +40,13 @@ class Participant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True):
-    """The current messaging session: `id` has 15 characters; `status` as Salesforce spells it."""
+    """The current messaging session: `id` has 15 characters; `status` and `ended_by` (a role) are Salesforce's."""
 
     id: str | None = None
     status: str | None = None
     changed_at_ms: int | None = None
+    started_at_ms: int | None = None
+    ended_by: str | None = None
 
 
 class Counters(msgspec.Struct, frozen=True, array_like=True):
@@ -100,7 +104,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
 
     `answer` is the decision that went to Salesforce as `routingResult` ("accept" or "refuse"), `outcome` the outcome
     published last and `revision` the number the next one gets. `answer_waits` is true once it was counted that an
-    answer could not be sent because no work item was known.
+    answer could not be sent because no work item was known. `work` are the `calls.Kind` of the other calls made.
     """
 
     task: bool = False
@@ -108,6 +112,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     answer_waits: bool = False
     outcome: str | None = None
     revision: int = 0
+    work: tuple[str, ...] = ()
 
 
 class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -127,15 +132,27 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
     end_user_subject: str | None = None
     channel_data: str | None = None
     router_subject: str | None = None
+    fallback_queue_id: str | None = None
+
+
+class CallState(msgspec.Struct, frozen=True, array_like=True):
+    """What became of a call made for a request; `kind` is a `calls.Kind` value."""
+
+    kind: str
+    outcome: str
+    at_ms: int
+    error_code: int | None = None
+    agent_work_id: str | None = None
+    pending_service_routing_id: str | None = None
 
 
 class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
     """One routing request: its facts, its state, and what has been told.
 
-    `facts` is None while only decisions for the request have been read. `work_item_id` is the first work item known
-    for it. `ambiguous`: a result bound to it could have meant another request. `passed_ms` is the last of its own
-    deadlines known to have passed. `state` is a `routing.State` value, `outcome` a `records.Outcome` value once it is
-    settled.
+    `facts` is None while only decisions for the request, or results of its calls, have been read. `work_item_id` is the
+    first work item known for it. `ambiguous`: a result bound to it could have meant another request. `passed_ms` is the
+    last of its own deadlines known to have passed. `state` is a `routing.State` value, `outcome` a `records.Outcome`
+    value once it is settled. `agent_work_id` is the work that Salesforce named for it last.
     """
 
     conversation_id: str
@@ -153,6 +170,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
     settled_at_ms: int | None = None
     due_at_ms: int | None = None
     told: Told = Told()
+    calls: tuple[CallState, ...] = ()
+    agent_work_id: str | None = None
 
     @property
     def key(self) -> str:
@@ -166,7 +185,8 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
     `end_user_subject` is the first end user its events named; messages for anyone else are withheld. `consent` is
     Salesforce's word (`OptIn`, `OptOut`). `open_request_ids` are the requests a result can still be bound to, oldest
     first; `orphans` the results that wait for their request. `attempts` counts requests by routing type.
-    `no_delivery` marks a rep-to-rep consultation. `ended_at_ms` is None while it lives.
+    `no_delivery` marks a rep-to-rep consultation. `ended_at_ms` is None while it lives. `details` is None while nothing
+    rare has happened to it.
     """
 
     conversation_id: str
@@ -185,6 +205,7 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
     ended_at_ms: int | None = None
     no_delivery: bool = False
     due_at_ms: int | None = None
+    details: Details | None = None
 
     @property
     def key(self) -> str:

@@ -96,6 +96,7 @@ def _facts(event: OutboundEvent, ask: RoutingAsk, conversation: Conversation, at
         end_user_subject=ask.recipient_subject or conversation.end_user_subject,
         channel_data=ask.channel_data,
         router_subject=ask.router_subject,
+        fallback_queue_id=ask.fallback_queue_id,
     )
 
 

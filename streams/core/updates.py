@@ -5,18 +5,31 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from schemas.records import OutboundEvent
-from streams.core.answers import tell
+from streams.core.change import Change
+from streams.core.details import (
+    Details,
+    uploads_of,
+    with_acknowledgement,
+    with_consult,
+    with_failure,
+    with_queue,
+    with_uploads,
+)
 from streams.core.entries import (
     CONSENT_UPDATED,
     CONSULT_INFO,
+    DELIVERY_ACKNOWLEDGEMENT,
+    MESSAGE_DELIVERY_FAILED,
+    MESSAGE_UPDATED,
     PARTICIPANT_CHANGED,
     QUEUE_POSITION,
+    READ_ACKNOWLEDGEMENT,
     ROUTING_RESULT,
     ROUTING_WORK_RESULT,
     SESSION_STATUS_CHANGED,
     Entry,
 )
-from streams.core.join import choose, declined_by, is_closed, seated_by
+from streams.core.join import choose, declined_by, seated_by
 from streams.core.keys import record_id
 from streams.core.participants import SERVING_ROLES, Operation, changes, with_changes
 from streams.core.reading import as_filled_text, as_text
@@ -29,61 +42,6 @@ from streams.core.session import OVER, with_status, work_item_id
 from streams.core.session import with_work_item as with_session
 from streams.core.state import MAX_ORPHANS, Conversation, RoutingRequest, RoutingResult, State
 from streams.core.step import Step
-
-
-class Change:
-    """One entry on its way through the state: the conversation so far, and the open requests it has touched.
-
-    Open requests are read only when they are asked for: most entries concern none.
-    """
-
-    __slots__ = ("_open", "_state", "_touched", "conversation", "entry", "event", "rules", "step")
-
-    def __init__(
-        self, state: State, event: OutboundEvent, entry: Entry, conversation: Conversation, rules: Rules, step: Step
-    ) -> None:
-        self.event = event
-        self.entry = entry
-        self.conversation = conversation
-        self.rules = rules
-        self.step = step
-        self._state = state
-        self._open: dict[str, RoutingRequest] | None = None
-        self._touched: set[str] = set()
-
-    def open_requests(self) -> list[RoutingRequest]:
-        """The requests a result can still be bound to, oldest first."""
-        return list(self._requests().values())
-
-    def put(self, request: RoutingRequest) -> None:
-        """Keep a changed request."""
-        known = self._requests()
-        if known.get(request.request_id) is not request:
-            known[request.request_id] = request
-            self._touched.add(request.request_id)
-
-    def finish(self, now_ms: int) -> Conversation:
-        """Tell what follows for the touched requests; return the conversation without those that are closed now."""
-        if not self._touched:
-            return self.conversation
-        closed = set()
-        for request_id, request in self._requests().items():
-            if request_id in self._touched:
-                tell(request, now_ms, self.rules, self.step)
-                if is_closed(request):
-                    closed.add(request_id)
-        if not closed:
-            return self.conversation
-        still = tuple(each for each in self.conversation.open_request_ids if each not in closed)
-        return replace(self.conversation, open_request_ids=still)
-
-    def _requests(self) -> dict[str, RoutingRequest]:
-        if self._open is None:
-            conversation = self.conversation
-            ids = conversation.open_request_ids
-            found = (self._state.request(conversation.conversation_id, request_id) for request_id in ids)
-            self._open = {request.request_id: request for request in found if request is not None}
-        return self._open
 
 
 def update(
@@ -162,7 +120,32 @@ def _consent(change: Change) -> None:
 
 
 def _queue_position(change: Change) -> None:
-    _learn_work_item(change, record_id(as_text((change.entry.body or {}).get("workItemId"))))
+    body = change.entry.body or {}
+    _learn_work_item(change, record_id(as_text(body.get("workItemId"))))
+    _keep(change, with_queue(change.conversation.details, body, change.event.created_at_ms))
+
+
+def _keep(change: Change, details: Details | None) -> None:
+    if details is not change.conversation.details:
+        change.conversation = replace(change.conversation, details=details)
+
+
+def _acknowledged(change: Change) -> None:
+    body, at_ms = change.entry.body or {}, change.event.created_at_ms
+    read = change.entry.entry_type == READ_ACKNOWLEDGEMENT
+    _keep(change, with_acknowledgement(change.conversation.details, body, at_ms, read=read))
+
+
+def _message_updated(change: Change) -> None:
+    told = uploads_of(change.entry.body or {}, change.event.created_at_ms)
+    for upload in told:
+        change.step.counts.append(("upload", upload.status))
+    _keep(change, with_uploads(change.conversation.details, told))
+
+
+def _not_delivered(change: Change) -> None:
+    change.step.counts.append(("not_delivered", "told_by_salesforce"))
+    _keep(change, with_failure(change.conversation.details, change.entry.body or {}, change.event.created_at_ms))
 
 
 def _learn_work_item(change: Change, named: str | None) -> None:
@@ -174,6 +157,8 @@ def _consult(change: Change) -> None:
     named = as_text((change.entry.body or {}).get("conversationIdentifier"))
     if named == change.conversation.conversation_id:
         change.conversation = replace(change.conversation, no_delivery=True)
+    elif named:
+        _keep(change, with_consult(change.conversation.details, named))
 
 
 def _result(change: Change) -> None:
@@ -203,12 +188,21 @@ def _with_orphan(conversation: Conversation, result: RoutingResult, rules: Rules
 def _work(change: Change) -> None:
     work = work_result(change.entry)
     _learn_work_item(change, work.work_item_id)
+    if work.work_id is not None:
+        _learn_work(change, work.work_id, work.routing_type)
     if work.event is Event.SEATED:
         _seat(change, work.bot_id)
     elif work.event is Event.WORK_DECLINED:
         request = declined_by(change.open_requests(), work.routing_type)
         if request is not None:
             change.put(with_moment(request, Event.WORK_DECLINED, change.event.created_at_ms, change.rules))
+
+
+def _learn_work(change: Change, work_id: str, routing_type: str | None) -> None:
+    """Keep the work's id with the only request it can be for: taking back another's work would hit the wrong rep."""
+    requests = change.open_requests()
+    if len(requests) == 1 and requests[0] is declined_by(requests, routing_type):
+        change.put(replace(requests[0], agent_work_id=work_id))
 
 
 _BY_TYPE: dict[str, Callable[[Change], None]] = {
@@ -219,4 +213,8 @@ _BY_TYPE: dict[str, Callable[[Change], None]] = {
     CONSULT_INFO: _consult,
     ROUTING_RESULT: _result,
     ROUTING_WORK_RESULT: _work,
+    DELIVERY_ACKNOWLEDGEMENT: _acknowledged,
+    READ_ACKNOWLEDGEMENT: _acknowledged,
+    MESSAGE_UPDATED: _message_updated,
+    MESSAGE_DELIVERY_FAILED: _not_delivered,
 }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from schemas.topics import Topics
+from streams.core.receipts import delivery_status
 from streams.core.step import CONVERSATIONS
 from streams.metrics import Metrics
 from streams.runtime.app import ExactlyOnceApp
@@ -14,26 +15,13 @@ RECOVERING = 503
 
 
 def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Metrics) -> None:
-    """Add `/v1/conversations/{id}`, `/v1/routing/requests`, `/live`, `/ready` and `/metrics`.
+    """Add `/v1/conversations/{id}`, `…/deliveries/{id}`, `/v1/routing/requests`, `/live`, `/ready` and `/metrics`.
 
     While the worker joins, rebalances or recovers, state answers are 503 with progress, never a guess.
     """
     ownership = Ownership(app, topics.changelog(CONVERSATIONS))
 
-    @app.page("/v1/conversations/{conversation_id}")  # type: ignore[untyped-decorator]  # faust has no types
-    async def conversation(self: Any, request: Any, conversation_id: str) -> Any:
-        if not ownership.is_ready():
-            return self.json(ownership.progress(), status=RECOVERING)
-        elsewhere = await ownership.answer_of_owner(conversation_id, request)
-        if elsewhere is not None:
-            return self.json(elsewhere.body, status=elsewhere.status)
-        found = tables.conversation(conversation_id)
-        if found is None:
-            return self.json({"error": f"no conversation {conversation_id}"}, status=404)
-        requests = [tables.request(conversation_id, request_id) for request_id in found.open_request_ids]
-        answer = views.conversation(found)
-        answer["open_requests"] = [views.routing_request(value) for value in requests if value is not None]
-        return self.json(answer)
+    _add_conversations(app, tables, ownership)
 
     @app.page("/v1/routing/requests")  # type: ignore[untyped-decorator]
     async def routing_requests(self: Any, request: Any) -> Any:
@@ -64,3 +52,30 @@ def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Me
     @app.page("/metrics")  # type: ignore[untyped-decorator]
     async def exposition(self: Any, request: Any) -> Any:  # noqa: ARG001
         return self.bytes(metrics.exposition(), content_type="text/plain")
+
+
+def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership) -> None:
+    @app.page("/v1/conversations/{conversation_id}")  # type: ignore[untyped-decorator]  # faust has no types
+    async def conversation(self: Any, request: Any, conversation_id: str) -> Any:
+        if not ownership.is_ready():
+            return self.json(ownership.progress(), status=RECOVERING)
+        elsewhere = await ownership.answer_of_owner(conversation_id, request)
+        if elsewhere is not None:
+            return self.json(elsewhere.body, status=elsewhere.status)
+        found = tables.conversation(conversation_id)
+        if found is None:
+            return self.json({"error": f"no conversation {conversation_id}"}, status=404)
+        requests = [tables.request(conversation_id, request_id) for request_id in found.open_request_ids]
+        answer = views.conversation(found)
+        answer["open_requests"] = [views.routing_request(value) for value in requests if value is not None]
+        return self.json(answer)
+
+    @app.page("/v1/conversations/{conversation_id}/deliveries/{delivery_id}")  # type: ignore[untyped-decorator]
+    async def delivery(self: Any, request: Any, conversation_id: str, delivery_id: str) -> Any:
+        if not ownership.is_ready():
+            return self.json(ownership.progress(), status=RECOVERING)
+        elsewhere = await ownership.answer_of_owner(conversation_id, request)
+        if elsewhere is not None:
+            return self.json(elsewhere.body, status=elsewhere.status)
+        status = delivery_status(tables, conversation_id, delivery_id)
+        return self.json({"conversation_id": conversation_id, "delivery_id": delivery_id, "status": status})

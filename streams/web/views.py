@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from streams.core.details import NOTHING
 from streams.core.state import Conversation, RoutingRequest
 
 REDACTED = "redacted"
@@ -18,6 +19,8 @@ def conversation(value: Conversation) -> dict[str, Any]:
         participant["subject"] = REDACTED
         participant["display_name"] = None if participant["display_name"] is None else REDACTED
     answer["orphans"] = len(answer["orphans"])
+    details = answer.pop("details") or _plain(NOTHING)
+    answer |= {**details, "withheld": dict(details["withheld"])}
     return answer
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from connectors import clock
 from connectors.errors import TaskFailed
+from connectors.sinks.interaction import APIS
 from schemas.records import CallOutcome, SalesforceCall, SalesforceCallResult
 from schemas.topics import Topics
 from simulator import entries
@@ -105,6 +106,24 @@ async def test_the_headers_are_those_the_service_asks_for(
     assert scheme == "Bearer"
     assert salesforce.org.tokens.is_valid(token)
     assert uuid.UUID(first.headers["RequestId"]) != uuid.UUID(second.headers["RequestId"])
+
+
+async def test_every_operation_goes_to_its_path_and_the_ids_it_names_come_back(
+    kafka: TestBroker, catalogue: Topics, salesforce: RunningSimulator, service: ScriptedServer
+) -> None:
+    service.script(Reply(202, b'{"success":true,"agentWorkId":"0Bz1","psrId":"0JR1","contextParamMap":{"a":"b"}}'))
+    operations = sorted(APIS)
+    calls = [call(n, salesforce.org_id, api=api, method=how) for n, (api, how) in enumerate(operations)]
+    produce_calls(kafka, catalogue, calls)
+    async with running(interaction_task(kafka.bootstrap_servers, catalogue, salesforce, service.url + "/api/v1/")):
+        await eventually(lambda: len(results(kafka, catalogue)) == len(calls), "a result for each call")
+    assert [(asked.path, asked.method) for asked in service.asked] == [
+        (f"/api/v1/{api}", how) for api, how in operations
+    ]
+    typed = [asked.method for asked in service.asked if "AuthorizationContextType" in asked.headers]
+    assert typed == ["PATCH"]
+    for result in results(kafka, catalogue):
+        assert json.loads(result.ids or "") == {"psrId": "0JR1", "agentWorkId": "0Bz1"}
 
 
 async def test_a_revoked_token_is_renewed_once_and_at_once(

@@ -1,16 +1,19 @@
 """A real streams worker on a real Kafka: what reaches the output topics, the dead letters and the query API."""
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from schemas import records
+from schemas.codec import encode
 from schemas.topics import Topics
 from tests.support import domain
 from tests.support.kafka import TestBroker
-from tests.support.processor import eventually, live, running_processor
+from tests.support.processor import Processor, eventually, live, running_processor
 
 pytestmark = pytest.mark.broker
 
@@ -157,3 +160,59 @@ def test_two_workers_share_the_partitions_and_any_of_them_answers(
         for name in names:
             for worker in (first, second):
                 assert worker.get(f"/v1/conversations/{name}")["conversation_id"] == name
+
+
+def test_receipts_become_one_acknowledgement_and_show_in_the_conversation(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    with running_processor(kafka, catalogue, tmp_path, "--acknowledged-channels", domain.CHANNEL) as processor:
+        processor.publish(*(live(domain.message("Hello", entry_id=each)) for each in ("m1", "m2", "m3")))
+        deliveries = processor.await_records(catalogue.deliveries, records.Delivery, 3)
+        receipts = [
+            records.DeliveryReceipt(
+                delivery_id=delivery.delivery_id,
+                conversation_id=delivery.conversation_id,
+                entry_id=delivery.entry_id,
+                status="read",
+                reported_by="test",
+                at_ms=delivery.created_at_ms + 500,
+            )
+            for delivery in deliveries
+        ]
+        kafka.produce(catalogue.receipts, [(each.conversation_id.encode(), encode(each)) for each in receipts])
+        kafka.produce(catalogue.receipts, [(b"key", b"no avro")])
+        shown = eventually(lambda: _receipts(processor), "receipts in the conversation")
+        calls = processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 1)
+        first = deliveries[0]
+        one = processor.get(f"/v1/conversations/{first.conversation_id}/deliveries/{first.delivery_id}")
+    assert one["status"] == "read"
+    found = [each for call in calls for each in json.loads(call.body)["acknowledgements"]]
+    assert [each["acknowledgedConversationEntryIdentifier"] for each in found] == ["m1", "m2", "m3"]
+    assert (shown["read"], shown["delivered"]) == (3, 0)
+    assert [letter.value for letter in kafka.read_committed(catalogue.dead_letters)] == [b"no avro"]
+
+
+def _receipts(processor: Processor) -> Any:
+    conversation = processor.get(f"/v1/conversations/{domain.CONVERSATION}") or {}
+    receipts = conversation.get("receipts")
+    return receipts if receipts and receipts["read"] == 3 else None
+
+
+def test_the_result_of_a_call_shows_with_its_request(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+    with running_processor(kafka, catalogue, tmp_path, "--work-calls") as processor:
+        request = live(domain.requested("r1"))
+        processor.publish(request)
+        processor.await_records(catalogue.routing_requests, records.RoutingTask, 1)
+        decided = domain.decision("accept", user_id=domain.REP)
+        processor.decide(replace(decided, decided_at_ms=request.created_at_ms + 500))
+        offer, answer = processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 2)
+        assert (offer.api, answer.api) == ("agentWork", "routingResult")
+        result = domain.answered(offer, "rejected", code=15112)
+        kafka.produce(catalogue.salesforce_results, [(result.conversation_id.encode(), encode(result))])
+        shown = eventually(lambda: _calls(processor), "the result with its request")
+    assert [(each["kind"], each["outcome"], each["error_code"]) for each in shown] == [("agentWork", "rejected", 15112)]
+
+
+def _calls(processor: Processor) -> Any:
+    found = (processor.get("/v1/routing/requests") or {}).get("requests")
+    return found[0]["calls"] or None if found else None

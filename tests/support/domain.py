@@ -2,21 +2,24 @@
 
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from schemas.records import (
     Delivery,
+    DeliveryReceipt,
     OutboundEvent,
     Record,
     RoutingDecision,
     RoutingOutcome,
     RoutingTask,
     SalesforceCall,
+    SalesforceCallResult,
 )
-from streams.core.conversation import apply, due_at_ms, expire
+from streams.core.conversation import Input, apply, apply_receipts, due_at_ms, expire
+from streams.core.keys import digest
 from streams.core.rules import Rules
 from streams.core.state import Conversation, RoutingRequest, Seen, Told, Value
 from streams.core.step import CONVERSATIONS, ROUTING, SEEN, Step
@@ -74,6 +77,18 @@ def _untold(request: RoutingRequest) -> Value:
     return replace(request, told=Told())
 
 
+def _came(record: Input) -> int:
+    match record:
+        case OutboundEvent():
+            return record.received_at_ms
+        case RoutingDecision():
+            return record.decided_at_ms
+        case DeliveryReceipt():
+            return record.at_ms
+        case _:
+            return record.completed_at_ms
+
+
 class Partition:
     """Applies records and lets time pass; keeps every output and count."""
 
@@ -83,12 +98,15 @@ class Partition:
         self.outputs: list[Record] = []
         self.counts: list[tuple[str, str]] = []
 
-    def read(self, record: OutboundEvent | RoutingDecision, at: int | None = None) -> Step:
+    def read(self, record: Input, at: int | None = None) -> Step:
         """Apply one record; `at` is the wall clock in ms after T0, by default when the record came."""
         if at is None:
-            came = record.received_at_ms if isinstance(record, OutboundEvent) else record.decided_at_ms
-            at = came - T0
+            at = _came(record) - T0
         return self._take(apply(self.state, record, T0 + at, self.rules))
+
+    def read_together(self, receipts: Sequence[DeliveryReceipt]) -> Step:
+        """Apply receipts that were read in one batch."""
+        return self._take(apply_receipts(self.state, receipts, self.rules))
 
     def pass_time(self, to: int) -> list[Record]:
         """Expire what is due until T0 + `to`, in the order it is due; return what left."""
@@ -323,6 +341,7 @@ def decision(
     decision_id: str | None = None,
     reason: str | None = None,
     externally_routed: bool = False,
+    user_id: str | None = None,
 ) -> RoutingDecision:
     return RoutingDecision(
         decision_id=decision_id or f"decision-{next(_uuids)}",
@@ -331,5 +350,37 @@ def decision(
         decision=kind,
         reason=reason,
         externally_routed=externally_routed,
+        user_id=user_id,
         decided_at_ms=T0 + at,
+    )
+
+
+def receipt(
+    status: str = "delivered", *, entry_id: str = "e1", at: int = SECOND, delivery_id: str | None = None
+) -> DeliveryReceipt:
+    """What became of the delivery of a Message, unless another delivery is named."""
+    return DeliveryReceipt(
+        delivery_id=delivery_id or digest("Message", CONVERSATION, entry_id),
+        conversation_id=CONVERSATION,
+        entry_id=entry_id,
+        status=status,
+        reported_by="test",
+        at_ms=T0 + at,
+    )
+
+
+def answered(
+    call: SalesforceCall, outcome: str = "accepted", *, at: int = 3 * SECOND, code: int | None = None, **ids: str
+) -> SalesforceCallResult:
+    """What became of a call."""
+    return SalesforceCallResult(
+        call_id=call.call_id,
+        conversation_id=call.conversation_id,
+        api=call.api,
+        request_id=call.request_id,
+        outcome=outcome,
+        error_code=code,
+        attempts=1,
+        completed_at_ms=T0 + at,
+        ids=json.dumps(ids) if ids else None,
     )

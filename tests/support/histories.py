@@ -94,20 +94,42 @@ def results(draw: st.DrawFn) -> OutboundEvent:
 
 
 @st.composite
-def state_entries(draw: st.DrawFn) -> OutboundEvent:
+def changes(draw: st.DrawFn) -> OutboundEvent:
     at = draw(times)
-    kind = draw(st.sampled_from(["session", "participant", "work", "queue", "consent"]))
+    kind = draw(st.sampled_from(["session", "participant", "work", "consent"]))
     if kind == "session":
         return session(draw(st.sampled_from(["Active", "Ended", "Inactive"])), at=at)
     if kind == "participant":
         operation = draw(st.sampled_from(["add", "remove"]))
         return participant(operation, draw(st.sampled_from([REP, "005Other"])), at=at)
     if kind == "work":
-        fields = {"workType": draw(st.sampled_from(["Declined", "Accepted", "Assigned"])), "workTargetId": WORK_ITEM}
-        return entry("RoutingWorkResult", fields, at=at)
-    if kind == "queue":
-        return entry("QueuePosition", {"workItemId": WORK_ITEM}, at=at)
+        word = draw(st.sampled_from(["Declined", "Accepted", "Assigned"]))
+        return entry("RoutingWorkResult", {"workType": word, "workTargetId": WORK_ITEM, "workId": "0Bz1"}, at=at)
     return consent(draw(st.sampled_from(["OptIn", "OptOut"])), at=at)
+
+
+@st.composite
+def notices(draw: st.DrawFn) -> OutboundEvent:
+    """What Salesforce tells about the end user's own entries and place, and progress."""
+    at = draw(times)
+    kind = draw(st.sampled_from(["queue", "read", "upload", "progress"]))
+    if kind == "queue":
+        return entry("QueuePosition", {"workItemId": WORK_ITEM, "position": draw(st.integers(1, 3))}, at=at)
+    if kind == "read":
+        read = {"acknowledgedConversationEntryIdentifier": "in-1", "acknowledgementTimestamp": at}
+        return entry(draw(st.sampled_from(["ReadAcknowledgement", "DeliveryAcknowledgement"])), read, at=at)
+    if kind == "upload":
+        word = draw(st.sampled_from(["Pending", "Completed", "Error"]))
+        told = {"id": "a1", "attachmentUploadResult": {"resultType": f"{word}AttachmentUploadResult"}}
+        return entry(
+            "MessageUpdated", {"updatedMessage": {"id": "in-1", "staticContent": {"attachments": [told]}}}, at=at
+        )
+    return entry("ProgressIndicator", {}, at=at, received=at + draw(lags))
+
+
+def state_entries() -> st.SearchStrategy[OutboundEvent]:
+    """Entries that change the state and reach nobody, and progress."""
+    return st.one_of(changes(), changes(), notices())
 
 
 @st.composite

@@ -34,6 +34,7 @@ class Asked:
     body: bytes
     at_ms: int
     at_s: float
+    method: str
 
 
 @dataclass
@@ -53,7 +54,9 @@ class ScriptedServer:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer the next request."""
         body = await request.read()
-        self.asked.append(Asked(request.path, dict(request.headers), body, clock.now_ms(), clock.monotonic_s()))
+        self.asked.append(
+            Asked(request.path, dict(request.headers), body, clock.now_ms(), clock.monotonic_s(), request.method)
+        )
         reply = self.replies.popleft() if len(self.replies) > 1 else self.replies[0]
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

@@ -103,6 +103,7 @@ GUARDS = [
     pytest.param(event(envelope(SAYS_INTERNAL_INSIDE)), "internal_visibility", id="2 Internal on the payload"),
     pytest.param(_message(visibilityStrategy="Participants"), "internal_visibility", id="2 a strategy we do not know"),
     pytest.param(_message(visibilityStrategy=["Internal"]), "internal_visibility", id="2 an unreadable strategy"),
+    pytest.param(_message(visibilityStrategy=""), "internal_visibility", id="2 an empty strategy"),
     pytest.param(_message(recipient={}), "recipient_absent", id="3 no recipient"),
     pytest.param(_message(recipient={"subject": END_USER}), "recipient_absent", id="3 a recipient without a role"),
     pytest.param(_message(recipient=party("Agent", "005A")), "recipient_not_end_user", id="3 to a rep"),

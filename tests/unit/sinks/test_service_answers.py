@@ -35,6 +35,7 @@ from connectors.sinks.answers import Meaning, ServiceAnswer, meaning, parse
         pytest.param(503, b"", Meaning.RETRY, id="503"),
         pytest.param(408, b"", Meaning.RETRY, id="408"),
         pytest.param(400, b'{"code":0,"message":null}', Meaning.REJECTED, id="code zero is no code"),
+        pytest.param(400, b'{"code":15109,"message":"active"}', Meaning.ACCEPTED, id="the work is active already"),
         pytest.param(404, b"", Meaning.REJECTED, id="404"),
         pytest.param(302, b"", Meaning.REJECTED, id="redirects are not followed"),
     ],
@@ -47,3 +48,9 @@ def test_the_detail_is_read_from_either_place() -> None:
     nested = parse(b'{"success":false,"errorDetail":{"code":10018,"message":"gone"}}')
     assert nested == ServiceAnswer(success=False, code=10018, message="gone")
     assert parse(b'{"code":10018,"message":"gone"}') == ServiceAnswer(code=10018, message="gone")
+
+
+def test_the_record_ids_of_an_answer_are_kept_and_nothing_else_of_it() -> None:
+    body = b'{"success":true,"agentWorkId":"0Bz1","psrId":"0JR1","workItemId":7,"contextParamMap":{"userId":"005"}}'
+    assert dict(parse(body).ids) == {"psrId": "0JR1", "agentWorkId": "0Bz1"}
+    assert parse(b'{"success":true,"psrId":null,"agentWorkId":""}').ids == ()

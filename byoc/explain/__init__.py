@@ -1,0 +1,1 @@
+"""`byoc explain`: what one event is and what becomes of it."""

@@ -1,0 +1,136 @@
+"""What one event is, and what comes of it as the first event of its conversation. Pure; nothing is stored."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from schemas.records import Delivery, OutboundEvent, RoutingOutcome, RoutingTask
+from streams.core.content import ANSWERS
+from streams.core.conversation import apply
+from streams.core.entries import EPHEMERAL, MESSAGE, ROUTING_RESULT, ROUTING_WORK_RESULT, STATE, Entry
+from streams.core.errors import Unparsable
+from streams.core.parse import ROUTING_REQUESTED, parse_entry, parse_routing
+from streams.core.results import routing_result, work_result
+from streams.core.rules import Rules
+from streams.core.state import Conversation, RoutingRequest, Seen
+from streams.core.step import Step
+
+
+class DeliveryClass(StrEnum):
+    """What may happen to an entry of a type at most."""
+
+    DELIVER = "DELIVER"  # may go to the end user, once the guards let it pass
+    STATE = "STATE"  # changes our state, reaches nobody
+    EPHEMERAL = "EPHEMERAL"  # sent only while fresh, never stored
+    NEVER = "NEVER"  # must not leave
+
+
+class Reason(StrEnum):
+    """Why an event is not delivered, beside the reasons of `delivery.Withheld`."""
+
+    STATE_ONLY = "state_only"
+    ROUTING = "routing"  # a request for the partner's router
+    UNPARSABLE = "unparsable"  # it goes to the dead letters
+
+
+class _Nothing:
+    """The state before the first event."""
+
+    def conversation(self, conversation_id: str) -> Conversation | None:  # noqa: ARG002  a protocol's method
+        return None
+
+    def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:  # noqa: ARG002
+        return None
+
+    def seen(self, key: str) -> Seen | None:  # noqa: ARG002
+        return None
+
+
+def class_of(entry: Entry) -> DeliveryClass:
+    """The class of an entry by its type, and for a Message by its messageType. An unknown type is NEVER."""
+    if entry.entry_type == MESSAGE:
+        answers = entry.message is not None and entry.message.message_type in ANSWERS
+        return DeliveryClass.STATE if answers else DeliveryClass.DELIVER
+    if entry.entry_type in EPHEMERAL:
+        return DeliveryClass.EPHEMERAL
+    return DeliveryClass.STATE if entry.entry_type in STATE else DeliveryClass.NEVER
+
+
+def explain(event: OutboundEvent, rules: Rules) -> dict[str, Any]:
+    """What an event is and what it produces, as JSON-able values, read at its `received_at_ms`.
+
+    `delivered` and `reason` (None when delivered) answer why the end user did or did not get it. `delivery` and
+    `routing` are the records it would produce, with all their content: this is for someone who has the payload.
+    Never raises: an event that cannot be parsed says so in `reason` and `error`.
+    """
+    answer: dict[str, Any] = {
+        "event_type": event.event_type or None,
+        "entry_type": None,
+        "class": None,
+        "delivered": False,
+        "reason": None,
+        "conversation_id": event.conversation_id,
+        "entry_id": None,
+        "message_type": None,
+        "format_type": None,
+        "delivery": None,
+        "routing": None,
+        "counts": [],
+    }
+    try:
+        step = apply(_Nothing(), event, event.received_at_ms, rules)
+        if event.event_type == ROUTING_REQUESTED:
+            answer |= _of_request(event, step)
+        else:
+            answer |= _of_entry(event, parse_entry(event), step)
+    except Unparsable as error:
+        return {**answer, "reason": Reason.UNPARSABLE.value, "error": str(error)}
+    return answer
+
+
+def _of_request(event: OutboundEvent, step: Step) -> dict[str, Any]:
+    ask = parse_routing(event)
+    produced = next((each for each in step.outputs if isinstance(each, (RoutingTask, RoutingOutcome))), None)
+    return {
+        "class": DeliveryClass.STATE.value,
+        "reason": Reason.ROUTING.value,
+        "routing_type": ask.routing_type or None,
+        "target_kind": ask.target_kind,
+        "routing": None if produced is None else _named(produced),
+        "counts": _counts(step),
+    }
+
+
+def _of_entry(event: OutboundEvent, entry: Entry, step: Step) -> dict[str, Any]:
+    delivery = next((each for each in step.outputs if isinstance(each, Delivery)), None)
+    withheld = next((label for name, label in step.counts if name == "withheld"), None)
+    message = entry.message
+    return {
+        "entry_type": entry.entry_type or None,
+        "class": class_of(entry).value,
+        "delivered": delivery is not None,
+        "reason": None if delivery is not None else withheld or Reason.STATE_ONLY.value,
+        "entry_id": entry.entry_id,
+        "message_type": None if message is None else message.message_type,
+        "format_type": None if message is None else message.format_type,
+        "delivery": None if delivery is None else _named(delivery),
+        "routing": _result(event, entry),
+        "counts": _counts(step),
+    }
+
+
+def _result(event: OutboundEvent, entry: Entry) -> dict[str, Any] | None:
+    """What a routing result says; which request it belongs to needs the conversation's state."""
+    if entry.entry_type == ROUTING_RESULT:
+        return _named(routing_result(event, entry))
+    return _named(work_result(entry)) if entry.entry_type == ROUTING_WORK_RESULT else None
+
+
+def _named(record: msgspec.Struct) -> dict[str, Any]:
+    values = {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}
+    return {"record": type(record).__name__, **values}
+
+
+def _counts(step: Step) -> list[str]:
+    return [f"{name}:{label}" for name, label in step.counts]

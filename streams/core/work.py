@@ -1,0 +1,63 @@
+"""The calls that bring accepted work to a rep, and those that undo them. Only under `Rules.work_calls`.
+
+Order in a conversation: `route` (queue or flow), `agentWork`, `routingResult`. Salesforce wants the offer taken back
+when the request is cancelled or fails after it.
+"""
+
+from msgspec.structs import replace
+
+from schemas.records import SalesforceCall
+from streams.core.calls import Kind, agent_work, cancel_work, route, unroute
+from streams.core.requests import folding, settled_at_ms
+from streams.core.routing import State
+from streams.core.rules import Rules
+from streams.core.state import Decision, RequestFacts, RoutingRequest
+from streams.core.step import Step
+
+_UNDONE = (State.CANCELLED, State.FAILED)
+
+
+def offer(
+    request: RoutingRequest, facts: RequestFacts, decision: Decision | None, rules: Rules, step: Step
+) -> RoutingRequest:
+    """Make the calls that come before a `routingResult` of success, each once."""
+    if decision is None or not rules.work_calls:
+        return request
+    at_ms = decision.decided_at_ms
+    request = _made(request, Kind.ROUTE, route(request, facts, at_ms, rules), step)
+    if decision.user_id is None or decision.externally_routed:
+        return request
+    return _made(request, Kind.AGENT_WORK, agent_work(request, facts, decision.user_id, at_ms, rules), step)
+
+
+def undo(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
+    """Take back what was made for a request that was cancelled or failed; nothing after the undo's own deadline.
+
+    The offer can be taken back once the answer to `agentWork`, or a RoutingWorkResult, has named it.
+    """
+    made = request.told.work
+    if not made or request.state not in _UNDONE:
+        return request
+    settled_by = folding(request, rules).settled_by
+    if settled_by is None:
+        return request
+    at_ms = settled_at_ms(facts, settled_by)
+    if now_ms >= at_ms + rules.result_window_ms:
+        return request
+    if Kind.ROUTE in made:
+        reason = next((each.cancel_reason for each in request.results if each.cancel_reason), None)
+        request = _made(request, Kind.UNROUTE, unroute(request, facts, reason, at_ms, rules), step)
+    answered = next((each.agent_work_id for each in request.calls if each.kind == Kind.AGENT_WORK), None)
+    offered = answered or request.agent_work_id
+    if Kind.AGENT_WORK in made and offered is not None:
+        request = _made(request, Kind.CANCEL_WORK, cancel_work(request, facts, offered, at_ms, rules), step)
+    return request
+
+
+def _made(request: RoutingRequest, kind: Kind, call: SalesforceCall | None, step: Step) -> RoutingRequest:
+    told = request.told
+    if call is None or kind.value in told.work:
+        return request
+    step.outputs.append(call)
+    step.counts.append(("call", kind.value))
+    return replace(request, told=replace(told, work=(*told.work, kind.value)))
