@@ -84,6 +84,7 @@ def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdi
             system.bootstrap_servers,
             system.shape.topics,
             system.partner_log,
+            trace=system.shape.folder / "trace.jsonl",
             each_look=look,
         )
     console.print(table_of(verdict))

@@ -21,6 +21,7 @@ from byoc.verification.waiting import scenario_is_over, settled_verdict
 
 PLAY_EVENTS = 1500  # a play is short, so that the last one ends soon after the last round
 LOOK_S = 0.5
+TRACE = "trace.jsonl"
 
 
 @click.command()
@@ -54,6 +55,8 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int) -> None:
         raise click.ClickException("interrupted; everything that was started has been stopped") from None
     for finding in verdict.findings():
         click.echo(finding)
+    if not verdict.is_clean():
+        click.echo(f"the records of these conversations are in {shape.folder / TRACE}")
     click.echo(f"{counts} {verdict.last_line()}")
     sys.exit(0 if verdict.is_clean() else 1)
 
@@ -71,6 +74,7 @@ def _break(system: System, blows: Blows, *, seed: int, rounds: int, rate: float)
         system.bootstrap_servers,
         system.shape.topics,
         system.partner_log,
+        trace=system.shape.folder / TRACE,
         each_look=blows.revive,
     )
 

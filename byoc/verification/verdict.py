@@ -65,6 +65,10 @@ class Verdict:
         }
         return " ".join(f"{name}={count}" for name, count in counts.items())
 
+    def complaints(self) -> list[str]:
+        """All findings, as sentences."""
+        return [*self.lost, *self.duplicated, *self.reordered, *self.leaked]
+
     def findings(self) -> list[str]:
         """The first findings of each kind, as sentences."""
         kinds = {"lost": self.lost, "duplicated": self.duplicated, "reordered": self.reordered, "leaked": self.leaked}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from byoc.system.http import get_json
 from byoc.verification.evidence import gather
+from byoc.verification.trace import write_trace
 from byoc.verification.verdict import Verdict, judge
 from schemas.topics import Topics
 
@@ -20,9 +21,28 @@ def scenario_is_over(simulator_url: str) -> bool:
 
 
 def settled_verdict(
-    simulator_url: str, bootstrap_servers: str, topics: Topics, partner_log: Path, *, each_look: Callable[[], None]
+    simulator_url: str,
+    bootstrap_servers: str,
+    topics: Topics,
+    partner_log: Path,
+    *,
+    trace: Path,
+    each_look: Callable[[], None],
 ) -> Verdict:
-    """Judge until nothing is lost, or nothing has changed for `QUIET_S`. Call when the scenario is over."""
+    """Judge until nothing is lost, or nothing has changed for `QUIET_S`. Call when the scenario is over.
+
+    What is found is written to the file `trace`, record by record.
+    """
+    verdict = _at_rest(simulator_url, bootstrap_servers, topics, partner_log, each_look)
+    trace.unlink(missing_ok=True)
+    if not verdict.is_clean():
+        write_trace(trace, verdict.complaints(), bootstrap_servers, topics)
+    return verdict
+
+
+def _at_rest(
+    simulator_url: str, bootstrap_servers: str, topics: Topics, partner_log: Path, each_look: Callable[[], None]
+) -> Verdict:
     last_line, changed_at = "", time.monotonic()
     while True:
         each_look()
