@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from bench import pinning
+from bench.conversations import measure_conversations
 from bench.latency import measure_latency
 from bench.machine import loop_ns
 from bench.processor import measure_processor
@@ -25,6 +26,7 @@ Measurement = Callable[[Bench], list[Result]]
 MEASUREMENTS: dict[str, Measurement] = {
     "source": measure_source,  # source.events_per_s
     "processor": measure_processor,  # processor.events_per_s, .stock_faust_events_per_s, .stock_faust_ratio
+    "conversations": measure_conversations,  # processor.cost_ratio_long_conversation, .bytes_per_conversation
     "recovery": measure_recovery,  # recovery.records_per_s
     "e2e": measure_latency,  # e2e.p50_ms, e2e.p99_ms
 }

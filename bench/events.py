@@ -33,6 +33,7 @@ OPEN_CONVERSATIONS = 2_000
 
 _LEAVES = frozenset({Expectation.DELIVER, Expectation.EPHEMERAL})
 _FIELDS = FieldNames(event_type="EventType__c", payload="EventPayload__c")
+_MAPPER = Mapper(Source(topic=SALESFORCE_TOPIC, org_id=ORG_ID, fields=_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,6 @@ class Played:
 def play(count: int, *, now_ms: int, seed: int = 1, open_conversations: int = OPEN_CONVERSATIONS) -> Iterator[Played]:
     """`count` events of conversations that run side by side; the same seed gives the same ids and texts."""
     rng = seeded(seed, "bench order")
-    mapper = Mapper(Source(topic=SALESFORCE_TOPIC, org_id=ORG_ID, fields=_FIELDS))
     playing: list[Iterator[_Published]] = []
     started = produced = 0
     while True:
@@ -70,7 +70,7 @@ def play(count: int, *, now_ms: int, seed: int = 1, open_conversations: int = OP
             playing[index] = playing[-1]
             playing.pop()
             continue
-        yield _mapped(mapper, published, produced, now_ms + AHEAD_MS)
+        yield _mapped(published, produced, now_ms + AHEAD_MS)
         produced += 1
         if produced == count:
             return
@@ -84,15 +84,25 @@ class _Published:
     leaves: str | None
 
 
-def _mapped(mapper: Mapper, published: _Published, number: int, at_ms: int) -> Played:
+def _mapped(published: _Published, number: int, at_ms: int) -> Played:
+    record = _event(published.event_uuid, published.event_type, published.payload, number, at_ms)
+    return Played(record, published.leaves)
+
+
+def entry_event(event_uuid: str, payload: entries.Json, number: int, at_ms: int) -> OutboundEvent:
+    """An entry as the source connector mirrors it; `number` makes the replay id."""
+    return _event(event_uuid, "Interaction", payload, number, at_ms)
+
+
+def _event(event_uuid: str, event_type: str, payload: entries.Json, number: int, at_ms: int) -> OutboundEvent:
     fields = {
         "CreatedDate": at_ms,
         "CreatedById": "005Hs00000SimAB",
-        "EventType__c": published.event_type,
-        "EventPayload__c": entries.as_json(published.payload),
+        "EventType__c": event_type,
+        "EventPayload__c": entries.as_json(payload),
     }
     replay_id = (number + 1).to_bytes(8, "big") + b"\0\0"
-    return Played(mapper.event(published.event_uuid, SCHEMA_ID, replay_id, fields, at_ms), published.leaves)
+    return _MAPPER.event(event_uuid, SCHEMA_ID, replay_id, fields, at_ms)
 
 
 def _conversation(seed: int, number: int, at_ms: int) -> Iterator[_Published]:

@@ -14,10 +14,11 @@ STALLED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Offsets first seen at `at_s` (monotonic); the process had used `cpu_s` of CPU by then."""
+    """Offsets first seen at `at_s` (monotonic); the process had used `cpu_s` of CPU by then, and so much memory."""
 
     at_s: float
     cpu_s: float
+    resident_bytes: int
     offsets: Offsets
 
 
@@ -33,7 +34,7 @@ def follow(worker: Measured, offsets: Callable[[], Offsets], *, until: int, sett
         found, now_s = offsets(), time.monotonic()
         total = sum(found.values())
         if total > last_total:
-            seen.append(Observation(now_s, worker.cpu_s(), found))
+            seen.append(Observation(now_s, worker.cpu_s(), worker.resident_bytes(), found))
             last_total, changed_s = total, now_s
         if last_total >= until and now_s - changed_s >= settle_s:
             return seen

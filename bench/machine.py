@@ -11,7 +11,7 @@ _ROUNDS = 3_000_000
 def loop_ns(cores: Cores) -> float:
     """Nanoseconds per round of an empty Python loop on the measured core, which must be idle; elapsed time.
 
-    37 ns on a core of its own at 2.8 GHz. A shared machine that is busy elsewhere shows two to four times that.
+    15 ns on a core of its own at 2.8 GHz. A shared machine that is busy elsewhere shows two to four times that.
     """
     os.sched_setaffinity(0, {cores.measured})
     try:

@@ -71,6 +71,11 @@ class Measured:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
+    def resident_bytes(self) -> int:
+        """Memory in use now."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def stop(self) -> None:
         """SIGTERM, and SIGKILL for what does not end within 30 s."""
         if self._process.poll() is None:
