@@ -6,11 +6,23 @@ PREFIX = "sfdc.platform.eventbus.grpc."
 
 
 class Status(StrEnum):
-    """The gRPC statuses that are used here, by name."""
+    """The gRPC statuses of a failure, by name."""
 
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    ABORTED = "ABORTED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
+    INTERNAL = "INTERNAL"
     UNAVAILABLE = "UNAVAILABLE"
+    DATA_LOSS = "DATA_LOSS"
     UNAUTHENTICATED = "UNAUTHENTICATED"
 
 
@@ -85,3 +97,12 @@ def request_too_large(size: int) -> RpcError:
 
 def closed_without_credit(seconds: float) -> RpcError:
     return RpcError(Status.UNAVAILABLE, None, f"no credit for {seconds:g} s; closing the stream")
+
+
+def delivery_limit_exceeded() -> RpcError:
+    text = "You have exceeded the event delivery limit for your org."
+    return RpcError(Status.RESOURCE_EXHAUSTED, "subscription.limit.exceeded", text)
+
+
+def closed_by_migration() -> RpcError:
+    return RpcError(Status.UNAVAILABLE, None, "upstream connect error: the org is moving to another instance")

@@ -7,6 +7,7 @@ from simulator.pubsub.server import PortInUseError
 from simulator.scenario.stage import Stage
 from simulator.web import interaction, oauth
 from simulator.web.admin import Admin
+from simulator.wire.identity import Identity
 
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 
@@ -19,11 +20,11 @@ class HttpServer:
         self._app.add_routes([*oauth.routes(org), *interaction.routes(org), *Admin(org, stage).routes()])
         self._runner: web.AppRunner | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, identity: Identity | None = None) -> int:
         """Return the bound port. Raises `PortInUseError`."""
         runner = web.AppRunner(self._app, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, ssl_context=identity.ssl_context() if identity else None)
         try:
             await site.start()
         except OSError as error:

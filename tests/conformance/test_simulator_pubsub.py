@@ -1,10 +1,7 @@
 """The simulator's Pub/Sub API over a real socket, judged by a bare gRPC client: what the wire contract promises."""
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -12,65 +9,27 @@ import grpc.aio
 import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
-from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 from simulator import replay_ids
 from simulator.bench_feed import preload
 from simulator.pubsub.server import PortInUseError
 from simulator.server import Simulator
 from simulator.settings import Settings
-from tests.support.simulator import RunningSimulator, running_simulator
-
-TOPIC = "/event/ByocOutbound__e"
-PREFIX = "sfdc.platform.eventbus.grpc."
-LATEST, EARLIEST, CUSTOM = pb.LATEST, pb.EARLIEST, pb.CUSTOM
-DEADLINE_S = 10.0
-
-
-@asynccontextmanager
-async def connected(**knobs: Any) -> AsyncIterator[tuple[RunningSimulator, Any]]:
-    async with running_simulator(**knobs) as sim, grpc.aio.insecure_channel(sim.grpc_address) as channel:
-        yield sim, PubSubStub(channel)
-
-
-def subscribe(stub: Any, sim: RunningSimulator) -> Any:
-    return stub.Subscribe(metadata=sim.metadata())
-
-
-def fetch(n: int, preset: int = EARLIEST, replay_id: bytes = b"", topic: str = TOPIC) -> pb.FetchRequest:
-    return pb.FetchRequest(topic_name=topic, replay_preset=preset, replay_id=replay_id, num_requested=n)
-
-
-async def read(call: Any) -> Any:
-    return await asyncio.wait_for(call.read(), DEADLINE_S)
-
-
-async def read_events(call: Any, count: int) -> list[pb.ConsumerEvent]:
-    """Read until that many events came; more than asked for is an error of the test's subject."""
-    events: list[pb.ConsumerEvent] = []
-    while len(events) < count:
-        response = await read(call)
-        assert response is not grpc.aio.EOF, f"the stream ended after {len(events)} of {count} events"
-        events.extend(response.events)
-    assert len(events) == count
-    return events
-
-
-async def failure_of(call: Any) -> grpc.aio.AioRpcError:
-    async def drain() -> None:
-        while await read(call) is not grpc.aio.EOF:
-            pass
-
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await drain()
-    return caught.value
-
-
-def trailers_of(error: grpc.aio.AioRpcError) -> dict[str, Any]:
-    return dict(error.trailing_metadata() or ())
-
-
-def ids(events: list[pb.ConsumerEvent]) -> list[str]:
-    return [event.event.id for event in events]
+from tests.support.pubsub_client import (
+    CUSTOM,
+    LATEST,
+    PREFIX,
+    TOPIC,
+    connected,
+    failure_of,
+    fetch,
+    ids,
+    read,
+    read_events,
+    subscribe,
+    trailers_of,
+    until,
+)
+from tests.support.simulator import running_simulator
 
 
 async def test_earliest_delivers_all_retained_events_in_the_order_of_their_replay_ids() -> None:
@@ -411,10 +370,3 @@ async def test_two_simulators_do_not_share_a_port(port: str) -> None:
         second = Simulator(Settings(**({"grpc_port": 0, "http_port": 0} | {port: taken})))
         with pytest.raises(PortInUseError, match=str(taken)):
             await second.__aenter__()
-
-
-async def until(condition: Any) -> None:
-    """Wait for a condition; fail after a deadline."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110  # the condition is another object's state, it has no event to wait for
-            await asyncio.sleep(0.005)
