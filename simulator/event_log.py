@@ -156,7 +156,7 @@ class EventLog:
             case Preset.EARLIEST:
                 return log.base
             case Preset.CUSTOM:
-                return log.base + bisect_right(log.positions, self._known_position(replay_id))
+                return log.base + bisect_right(log.positions, self.position(replay_id))
 
     def first_since(self, topic: str, at_ms: int) -> int:
         """The cursor of the first event that was published at that time or later."""
@@ -192,6 +192,16 @@ class EventLog:
             size -= log.sizes[last]
         return Batch(log.frames[first:last], log.base + last, replay_ids.encode(log.positions[last - 1]))
 
+    def position(self, replay_id: bytes) -> int:
+        """The place of an id that may be resumed from. Raises `ReplayIdError`."""
+        position = replay_ids.decode(replay_id)
+        index = bisect_left(self._assigned, position)
+        if position in self._unrelated:
+            return position
+        if index == len(self._assigned) or self._assigned[index] != position:
+            raise ReplayIdError(f"replay id {replay_id.hex()} was never given out or has expired")
+        return position
+
     def available(self, topic: str, cursor: int) -> int:
         """How many retained events lie at or after `cursor`."""
         log = self._log(topic)
@@ -208,15 +218,6 @@ class EventLog:
         if cut == len(self._assigned_ms):
             self.advance(now_ms)
         del self._assigned[:cut], self._assigned_ms[:cut]
-
-    def _known_position(self, replay_id: bytes) -> int:
-        position = replay_ids.decode(replay_id)
-        index = bisect_left(self._assigned, position)
-        if position in self._unrelated:
-            return position
-        if index == len(self._assigned) or self._assigned[index] != position:
-            raise ReplayIdError(f"replay id {replay_id.hex()} was never given out or has expired")
-        return position
 
     def _log(self, topic: str) -> _TopicLog:
         log = self._topics.get(topic)

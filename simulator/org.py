@@ -16,6 +16,7 @@ from simulator.faults import fault as ordered
 from simulator.faults.book import FaultBook, Order
 from simulator.landing import Landing, altered
 from simulator.ledger import Entry, Ledger
+from simulator.managed import ManagedSubscriptions
 from simulator.pubsub.calls import OpenCalls
 from simulator.pubsub.failures import closed_by_migration, token_refused
 from simulator.routing_desk import Answer, Planned, Request, RoutingDesk
@@ -53,6 +54,7 @@ class Org:
         self.calls = OpenCalls()
         self.deliveries = Allocation(_DAY_MS)
         self.publishes = Allocation(_HOUR_MS)
+        self.managed = ManagedSubscriptions()
         self.schemas: dict[str, DeclaredSchema | None] = {}  # None: a channel, which has no schema of its own
         self.on_maintenance: Callable[[float], None] = lambda _seconds: None
         self._channels_of: dict[str, list[str]] = {}

@@ -149,9 +149,13 @@ class OpenCalls:
     def shown(self) -> list[OpenCall]:
         return [call.as_shown() for call in self._calls.values()]
 
-    def cut(self, reason: RpcError, *, tokens: frozenset[str] | None = None) -> int:
-        """End the open calls, or only those of these tokens; return how many."""
-        hit = [call for call in self._calls.values() if tokens is None or call.token in tokens]
+    def cut(self, reason: RpcError, *, tokens: frozenset[str] | None = None, rpc_id: str | None = None) -> int:
+        """End the open calls, or only those of these tokens or with this id; return how many."""
+        hit = [
+            call
+            for call in self._calls.values()
+            if (tokens is None or call.token in tokens) and rpc_id in (None, call.rpc_id)
+        ]
         for call in hit:
             call.cut = reason
             call.wake()

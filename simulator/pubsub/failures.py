@@ -106,3 +106,40 @@ def delivery_limit_exceeded() -> RpcError:
 
 def closed_by_migration() -> RpcError:
     return RpcError(Status.UNAVAILABLE, None, "upstream connect error: the org is moving to another instance")
+
+
+def publish_topic_mismatch(topic: str, first: str) -> RpcError:
+    text = f"A request names topic {topic!r}, the first one named {first!r}."
+    return RpcError(Status.INVALID_ARGUMENT, "publish.topic.mismatch", text)
+
+
+def publish_idle(seconds: float) -> RpcError:
+    text = f"No publish request in the last {seconds:g} seconds. Closing the stream."
+    return RpcError(Status.DEADLINE_EXCEEDED, "publish.stream.sweeper.timeout", text)
+
+
+def managed_request_refused(code: str, text: str) -> RpcError:
+    return RpcError(Status.INVALID_ARGUMENT, f"managed.subscription.{code}", text)
+
+
+def managed_not_found(code: str) -> RpcError:
+    return RpcError(Status.NOT_FOUND, f"managed.subscription.{code}", "There is no such managed subscription.")
+
+
+def managed_stopped() -> RpcError:
+    text = "The managed subscription is stopped."
+    return RpcError(Status.FAILED_PRECONDITION, "managed.subscription.config.stopped", text)
+
+
+def managed_deleted() -> RpcError:
+    return RpcError(Status.NOT_FOUND, "managed.subscription.config.deleted", "The managed subscription was deleted.")
+
+
+def managed_taken() -> RpcError:
+    text = "Another stream of this managed subscription is active."
+    return RpcError(Status.ALREADY_EXISTS, "managed.subscription.already.active", text)
+
+
+def no_commits(seconds: float) -> RpcError:
+    text = f"No CommitReplayRequests sent in the last {seconds:g} seconds. Closing managed subscription."
+    return RpcError(Status.DEADLINE_EXCEEDED, None, text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -15,6 +16,8 @@ from simulator.pubsub import failures
 from simulator.pubsub.authorization import authorize
 from simulator.pubsub.calls import Call, WireFault
 from simulator.pubsub.failures import RpcError
+from simulator.pubsub.managed import ManagedStream
+from simulator.pubsub.publish_stream import PublishStream
 from simulator.pubsub.publishing import publish
 from simulator.pubsub.stream import SubscribeStream
 from simulator.pubsub.subscription import Subscription
@@ -95,6 +98,14 @@ class PubSubServer:
             "Subscribe": stream(
                 self._stream("Subscribe", self._subscribe), request_deserializer=pb.FetchRequest.FromString
             ),
+            "ManagedSubscribe": stream(
+                self._stream("ManagedSubscribe", self._managed_subscribe),
+                request_deserializer=pb.ManagedFetchRequest.FromString,
+            ),
+            "PublishStream": stream(
+                self._stream("PublishStream", self._publish_stream),
+                request_deserializer=pb.PublishRequest.FromString,
+            ),
         }
 
     def _get_topic(self, request: pb.TopicRequest, rpc_id: str) -> pb.TopicInfo:
@@ -156,16 +167,35 @@ class PubSubServer:
         return handle
 
     async def _subscribe(self, requests: Any, context: Context, call: Call) -> None:
-        self._streams += 1
         settings = self._org.settings
         subscription = Subscription(
             self._org.log,
             rpc_id=call.rpc_id,
-            rng=seeded(settings.seed, f"stream {self._streams}"),
+            rng=self._stream_rng(),
             split_share=settings.split_share,
             settle_ms=int(settings.latest_settle_s * 1000),
         )
         await SubscribeStream(self._org, subscription, call).run(requests, context.write)
+
+    async def _managed_subscribe(self, requests: Any, context: Context, call: Call) -> None:
+        settings = self._org.settings
+        managed = ManagedStream(
+            self._org.log,
+            self._org.managed,
+            rpc_id=call.rpc_id,
+            rng=self._stream_rng(),
+            split_share=settings.split_share,
+            commit_timeout_s=settings.managed_commit_timeout_s,
+            release_ms=int(settings.managed_release_s * 1000),
+        )
+        await SubscribeStream(self._org, managed, call).run(requests, context.write)
+
+    async def _publish_stream(self, requests: Any, context: Context, call: Call) -> None:
+        await PublishStream(self._org, call, context.write).run(requests)
+
+    def _stream_rng(self) -> random.Random:
+        self._streams += 1
+        return seeded(self._org.settings.seed, f"stream {self._streams}")
 
     def _open(self, method: str, context: Context) -> Call:
         token = _metadata(context).get("accesstoken", "")

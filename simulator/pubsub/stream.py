@@ -11,6 +11,7 @@ from simulator.pubsub.calls import Call, PlainEnd
 from simulator.pubsub.subscription import Response, Subscription
 
 _GATHER_S = 0.002
+_LAST_WORD_S = 0.02  # a client that was lost looks as if it had closed its side, until this call is cancelled
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -37,16 +38,20 @@ class SubscribeStream:
         self._call.wake = self._changed.set
         self._unwatch += [self._org.clock.watch(self._changed.set), self._org.faults.watch(self._changed.set)]
         reading = asyncio.create_task(self._read(requests))
+        lost = False
         try:
             await self._serve(write)
         except PlainEnd:
             pass
+        except asyncio.CancelledError:
+            lost = True
+            raise
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             for unwatch in self._unwatch:
                 unwatch()
-            self._subscription.close(in_order=self._half_closed)
+            self._subscription.close(in_order=not lost, now_ms=self._org.clock.now_ms())
 
     async def _read(self, requests: AsyncIterable[Any]) -> None:
         try:
@@ -81,11 +86,13 @@ class SubscribeStream:
                 raise self._failure
             if self._began:
                 await self._call.go_on()
+                self._subscription.check_idle(clock.monotonic_s())
             if self._subscription.is_starved:
                 await self._gather_credit(clock.monotonic_s() + _GATHER_S)
             response = await self._next()
             if response is None:
                 if self._half_closed and not self._subscription.pending:
+                    await asyncio.sleep(_LAST_WORD_S)
                     return
                 if await self._changed_by(self._next_look(last_response_s)):
                     continue

@@ -74,7 +74,7 @@ class Subscription:
         name: str = request.topic_name
         return name or None
 
-    def close(self, *, in_order: bool) -> None:
+    def close(self, *, in_order: bool, now_ms: int) -> None:
         """The call is over. A plain subscription leaves nothing behind."""
 
     def check_idle(self, now_s: float) -> float | None:

@@ -8,6 +8,7 @@ from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.stage import Progress, ScenarioRunningError, Stage
 from simulator.web import admin_messages as messages
 from simulator.web.admin_faults import AdminFaults
+from simulator.web.admin_managed import AdminManaged
 from simulator.web.admin_topics import AdminTopics, unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError, openapi, route
 from simulator.web.json_replies import json_reply
@@ -33,7 +34,13 @@ class Admin:
 
     def endpoints(self) -> list[Endpoint]:
         """Every call under `/v1`, and `/live`."""
-        return [*self._own(), *self._levers(), *AdminTopics(self._org).endpoints(), *AdminFaults(self._org).endpoints()]
+        return [
+            *self._own(),
+            *self._levers(),
+            *AdminTopics(self._org).endpoints(),
+            *AdminFaults(self._org).endpoints(),
+            *AdminManaged(self._org).endpoints(),
+        ]
 
     def _own(self) -> list[Endpoint]:
         return [

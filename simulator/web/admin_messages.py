@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from simulator.faults.book import Order
 from simulator.ledger import Entry
+from simulator.managed import ManagedSubscription
 from simulator.pubsub.calls import OpenCall
 from simulator.routing_desk import Request
 
@@ -131,6 +132,12 @@ class FaultList(_Output, frozen=True, kw_only=True):
     """Every fault that was ordered and not deleted."""
 
     faults: list[Order]
+
+
+class ManagedList(_Output, frozen=True, kw_only=True):
+    """All managed subscriptions."""
+
+    subscriptions: list[ManagedSubscription]
 
 
 class ClockReply(_Output, frozen=True, kw_only=True):

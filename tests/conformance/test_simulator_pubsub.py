@@ -11,6 +11,7 @@ import pytest
 from schemas.proto import pubsub_api_pb2 as pb
 from simulator import replay_ids
 from simulator.bench_feed import preload
+from simulator.faults.fault import STREAMS
 from simulator.pubsub.server import PortInUseError
 from simulator.server import Simulator
 from simulator.settings import Settings
@@ -249,12 +250,14 @@ def with_value(metadata: tuple[tuple[str, str], ...], name: str, value: str) -> 
         pytest.param(lambda m: with_value(m, "accesstoken", "stale"), "service.auth.error", id="token not valid"),
     ],
 )
-@pytest.mark.parametrize("method", ["Subscribe", "GetTopic", "GetSchema", "Publish"])
+@pytest.mark.parametrize(
+    "method", ["Subscribe", "ManagedSubscribe", "PublishStream", "GetTopic", "GetSchema", "Publish"]
+)
 async def test_every_rpc_checks_its_headers(change: Any, code: str, method: str) -> None:
     async with connected() as (sim, stub):
         metadata = change(sim.metadata())
-        if method == "Subscribe":
-            error = await failure_of(stub.Subscribe(metadata=metadata))
+        if method in STREAMS:
+            error = await failure_of(getattr(stub, method)(metadata=metadata))
         else:
             request = {"GetTopic": pb.TopicRequest(), "GetSchema": pb.SchemaRequest(), "Publish": pb.PublishRequest()}
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -354,13 +357,6 @@ async def test_a_bad_publish_request_fails_as_a_whole(
         assert len(sim.org.ledger) == 0
     assert caught.value.code().name == status
     assert trailers_of(caught.value).get("error-code") == (PREFIX + code if code else None)
-
-
-@pytest.mark.parametrize("method", ["ManagedSubscribe", "PublishStream"])
-async def test_what_is_not_built_is_answered_with_unimplemented(method: str) -> None:
-    async with connected() as (sim, stub):
-        error = await failure_of(getattr(stub, method)(metadata=sim.metadata()))
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("port", ["grpc_port", "http_port"])
