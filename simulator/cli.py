@@ -32,7 +32,16 @@ Example: an org that plays 20,000 events at 500 per second and gives routing fiv
     envvar="BYOC_SIMULATE_CLIENT_SECRET",
     help="Consumer secret, for the client credentials flow.",
 )
-@click.option("--username", default="integration@byoc.example", help="Subject of JWT bearer assertions.")
+@click.option("--username", default="integration@byoc.example", help="Of JWT bearer assertions and password logins.")
+@click.option(
+    "--password",
+    default="byoc-simulator-password",
+    envvar="BYOC_SIMULATE_PASSWORD",
+    help="For the username-password flow and SOAP login().",
+)
+@click.option(
+    "--security-token", default="", envvar="BYOC_SIMULATE_SECURITY_TOKEN", help="Must follow the password when given."
+)
 @click.option(
     "--public-key-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
