@@ -51,6 +51,8 @@ Example: an org that plays 20,000 events at 500 per second and gives routing fiv
 @click.option("--routing-timeout-s", default=60.0, help="How long a routing request waits for routingResult.")
 @click.option("--keepalive-s", default=120.0, help="Idle time before an empty FetchResponse.")
 @click.option("--retention-h", default=72.0, help="How long events can be replayed.")
+@click.option("--zero-credit-close-s", default=60.0, help="Time without credit before a stream is closed.")
+@click.option("--zero-credit-close", default="unavailable", type=click.Choice(["unavailable", "ok", "reset"]))
 @click.option("--latest-settle-s", default=0.0, help="What LATEST misses after it began (seen: about 3 s).")
 @click.option("--session-timeout-s", default=7200.0, help="A token that nobody uses for so long expires.")
 @click.option("--wire-faults", is_flag=True, help="Proxy that can break streams below gRPC; slower.")

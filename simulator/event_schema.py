@@ -135,6 +135,10 @@ class EventSchema(DeclaredSchema):
 
     def changed(self, added: tuple[AddedField, ...], removed: frozenset[str]) -> "EventSchema":
         """The schema after an administrator has added and removed fields. Raises `PayloadError`."""
+        taken = {"CreatedDate", "CreatedById", self.type_field, self.payload_field, *(old.name for old in self._added)}
+        for new in added:
+            if new.name in taken - removed - self._removed:
+                raise PayloadError(f"adding field {new.name} to {self.topic}: it has one of this name")
         schema = EventSchema(
             self.topic,
             self.type_field,

@@ -111,6 +111,8 @@ class Org:
         """Let something go wrong. Raises `FaultRefusedError`, `PayloadError`, `UnknownTopicError`."""
         if fault.topic is not None and fault.topic not in self.schemas:
             raise UnknownTopicError(fault.topic)
+        if isinstance(fault, ordered.ChangeSchema):  # an order for later must not fail in a publisher's hands
+            self._changed_schema(fault).encode(PlatformEvent(created_at_ms=0, event_type=None, event_payload=None))
         order = self.faults.add(fault)
         if isinstance(order.fault, ordered.OrgFault) and self.faults.take_at_once(order):
             self._happen(order.fault)
@@ -285,10 +287,8 @@ class Org:
             case ordered.MigrateOrg(old_ids=old_ids):
                 self.log.migrate(unrelated=old_ids == "unrelated")
                 self.calls.cut(closed_by_migration())
-            case ordered.ChangeSchema(add=add, remove=remove):
-                schema = self.event_schema(fault.topic or self.settings.topics[0])
-                added = tuple(AddedField(field.name, field.type, field.value) for field in add)
-                self._install(schema.changed(added, frozenset(remove)))
+            case ordered.ChangeSchema():
+                self._install(self._changed_schema(fault))
             case ordered.RevokeTokens(client=client, cut=cut):
                 tokens = self.tokens.valid(client)
                 for token in tokens:
@@ -301,3 +301,7 @@ class Org:
                 self.publishes.allow(events, now_ms)
             case ordered.Maintenance(seconds=seconds):
                 self.on_maintenance(seconds)
+
+    def _changed_schema(self, fault: ordered.ChangeSchema) -> EventSchema:
+        added = tuple(AddedField(field.name, field.type, field.value) for field in fault.add)
+        return self.event_schema(fault.topic or self.settings.topics[0]).changed(added, frozenset(fault.remove))

@@ -26,7 +26,7 @@ class Settings:
     `keepalive_s`: an idle Subscribe with credit gets an empty response this long after the last one (observed: 120 s;
     promised: within 270 s).
     `zero_credit_close_s`: a Subscribe without credit is closed this long after the last response. The status of that
-    close is not documented, so `zero_credit_close` chooses one.
+    close is not documented, so `zero_credit_close` chooses one; `reset` needs `wire_faults`.
     `split_share`: the share of responses that carry fewer events than they could.
     `routing_timeout_s`: how long Salesforce waits for `routingResult`, counted from `CreatedDate`.
     `latest_settle_s`: a LATEST subscription misses what is published so soon after it began (seen: about 3 s).
@@ -59,7 +59,7 @@ class Settings:
     retention_h: float = 72.0
     keepalive_s: float = 120.0
     zero_credit_close_s: float = 60.0
-    zero_credit_close: Literal["unavailable", "ok"] = "unavailable"
+    zero_credit_close: Literal["unavailable", "ok", "reset"] = "unavailable"
     split_share: float = 0.2
     routing_timeout_s: float = 60.0
     latest_settle_s: float = 0.0
@@ -74,6 +74,8 @@ class Settings:
         """Raise `ValueError` for settings that no run can use."""
         if len(self.org_id) != 18:
             raise ValueError(f"org id {self.org_id!r} has {len(self.org_id)} characters; use the 18-character form")
+        if self.zero_credit_close == "reset" and not self.wire_faults:
+            raise ValueError("closing streams without credit by a reset happens on the wire; add --wire-faults")
         if not self.topics:
             raise ValueError("no topic given; name at least one, such as /event/ByocOutbound__e")
         for topic in self.topics:

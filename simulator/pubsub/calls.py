@@ -39,11 +39,13 @@ class WireFault(Exception):
 
 
 class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
-    """An open call, as `/v1/stats` tells it."""
+    """An open call, as `/v1/stats` tells it. `replay_preset` and `replay_id` are those of its first request."""
 
     rpc_id: str
     rpc: str
     topic: str | None
+    replay_preset: str | None
+    replay_id: bytes | None
     peer: str
     client: str | None
     sent_events: int
@@ -62,6 +64,8 @@ class Call:
         self.owner = owner
         self.peer = peer
         self.topic: str | None = None
+        self.replay_preset: str | None = None
+        self.replay_id: bytes | None = None
         self.sent_events = 0
         self.pending = 0
         self.cut: RpcError | None = None  # ends the stream at its next look
@@ -74,6 +78,8 @@ class Call:
             rpc_id=self.rpc_id,
             rpc=self.rpc,
             topic=self.topic,
+            replay_preset=self.replay_preset,
+            replay_id=self.replay_id,
             peer=self.peer,
             client=self.owner,
             sent_events=self.sent_events,
@@ -126,16 +132,16 @@ class Call:
 
 
 class OpenCalls:
-    """The open calls of one org, and how many events each client was ever sent."""
+    """The open calls of one org, how many of each RPC there ever were, and how many events each client was sent."""
 
     def __init__(self) -> None:
         self._calls: dict[str, Call] = {}
-        self.opened = 0
+        self.opened: dict[str, int] = {}
         self.delivered: dict[str, int] = {}
 
     def add(self, call: Call) -> None:
         self._calls[call.rpc_id] = call
-        self.opened += 1
+        self.opened[call.rpc] = self.opened.get(call.rpc, 0) + 1
 
     def remove(self, call: Call) -> None:
         self._calls.pop(call.rpc_id, None)

@@ -40,6 +40,10 @@ class ManagedStream(Subscription):
         found = self._find(request)
         return found.topic if found is not None else None
 
+    def start_of(self, request: Any) -> tuple[str, bytes]:
+        found = self._find(request)
+        return "MANAGED", (found.committed or b"") if found is not None else b""
+
     def take_request(self, request: Any, now_ms: int) -> None:
         if self._held is None:
             self._held = self._open(request, now_ms)

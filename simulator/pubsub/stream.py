@@ -7,8 +7,9 @@ from typing import Any
 
 from simulator.org import Org
 from simulator.pubsub import failures
-from simulator.pubsub.calls import Call, PlainEnd
+from simulator.pubsub.calls import Call, PlainEnd, WireFault
 from simulator.pubsub.subscription import Response, Subscription
+from simulator.wire.marks import Mark, MarkKind
 
 _GATHER_S = 0.002
 _LAST_WORD_S = 0.02  # a client that was lost looks as if it had closed its side, until this call is cancelled
@@ -58,6 +59,7 @@ class SubscribeStream:
             async for request in requests:
                 if not self._began:
                     self._is_beginning = True
+                    self._call.replay_preset, self._call.replay_id = self._subscription.start_of(request)
                     await self._call.begin(self._subscription.topic_of(request))
                     self._is_beginning = False
                     self._began = True
@@ -154,6 +156,8 @@ class SubscribeStream:
             return None
         if settings.zero_credit_close == "unavailable":
             raise failures.closed_without_credit(settings.zero_credit_close_s)
+        if settings.zero_credit_close == "reset":
+            raise WireFault(Mark(MarkKind.RESET))
         raise PlainEnd
 
     async def _gather_credit(self, deadline_s: float) -> None:

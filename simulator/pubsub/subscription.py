@@ -74,6 +74,12 @@ class Subscription:
         name: str = request.topic_name
         return name or None
 
+    def start_of(self, request: Any) -> tuple[str, bytes]:
+        """Preset and replay id that the first request names, as it names them."""
+        number: int = request.replay_preset
+        known = number in {preset.value for preset in Preset}
+        return Preset(number).name if known else str(number), request.replay_id
+
     def close(self, *, in_order: bool, now_ms: int) -> None:
         """The call is over. A plain subscription leaves nothing behind."""
 

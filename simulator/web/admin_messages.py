@@ -169,7 +169,7 @@ class Stats(_Output, frozen=True, kw_only=True):
     rejected_answers: int
     tokens_issued: int
     topics: list[str]
-    calls_opened: int
+    calls_opened: dict[str, int]
     open_calls: list[OpenCall]
     delivered: dict[str, int]
     delivery_allocation: AllocationReply

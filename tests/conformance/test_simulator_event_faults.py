@@ -172,10 +172,16 @@ async def test_stats_tell_open_calls_and_what_was_delivered_to_whom() -> None:
         call = org.stub.Subscribe(metadata=tuple(mine.items()))
         await call.write(fetch(10))
         await read_events(call, 3)
+        resumed = await org.open_stream(1, CUSTOM, org.sim.org.ledger.page(0, 1)[0].replay_id)
+        await read_events(resumed, 1)
         _, stats = await org.call("GET", "/v1/stats")
         call.cancel()
+        resumed.cancel()
         await until(lambda: not org.sim.org.calls.shown())
-    [shown] = stats["open_calls"]
+    shown, other = stats["open_calls"]
+    assert (shown["replay_preset"], shown["replay_id"], other["replay_preset"]) == ("EARLIEST", "", "CUSTOM")
+    assert base64.b64decode(other["replay_id"])[-2:] == bytes(2)
+    assert stats["calls_opened"] == {"Subscribe": 2}
     assert (shown["rpc"], shown["topic"], shown["client"], shown["sent_events"], shown["pending"]) == (
         "Subscribe",
         TOPIC,
@@ -183,5 +189,5 @@ async def test_stats_tell_open_calls_and_what_was_delivered_to_whom() -> None:
         3,
         7,
     )
-    assert stats["delivered"] == {"app-1": 3}
-    assert stats["delivery_allocation"] == {"used": 3, "limit": None}
+    assert stats["delivered"] == {"app-1": 3, "unknown": 1}
+    assert stats["delivery_allocation"] == {"used": 4, "limit": None}

@@ -228,6 +228,8 @@ async def test_the_client_is_told_of_its_mistakes() -> None:
         ({"do": "reset"}, 409),
         ({"do": "maintenance", "times": 2}, 400),
         ({"do": "login"}, 400),
+        ({"do": "change_schema", "add": [{"name": "X__c", "type": "long", "value": "text"}], "after_events": 5}, 400),
+        ({"do": "change_schema", "add": [{"name": "EventType__c", "type": "string"}]}, 400),
     ]
     async with faulty() as org:
         for body, expected in wrong:

@@ -147,12 +147,13 @@ async def test_an_idle_stream_gets_an_empty_response_with_a_position_to_resume_f
 @pytest.mark.parametrize(
     ("how", "code"),
     [
+        pytest.param("reset", grpc.StatusCode.INTERNAL, id="as a reset"),
         pytest.param("unavailable", grpc.StatusCode.UNAVAILABLE, id="as unavailable"),
         pytest.param("ok", grpc.StatusCode.OK, id="as a plain end"),
     ],
 )
 async def test_a_stream_without_credit_is_closed_without_trailers(how: str, code: grpc.StatusCode) -> None:
-    async with connected(zero_credit_close_s=0.4, zero_credit_close=how) as (sim, stub):
+    async with connected(zero_credit_close_s=0.4, zero_credit_close=how, wire_faults=how == "reset") as (sim, stub):
         sim.publish_message("cv-1", "one")
         call = subscribe(stub, sim)
         await call.write(fetch(1))
