@@ -10,15 +10,15 @@ from simulator import entries, frames
 from simulator.allocation import Allocation
 from simulator.clock import Clock, VirtualClock
 from simulator.event_log import EventLog, UnknownTopicError
-from simulator.event_schema import AddedField, DeclaredSchema, EventSchema, PayloadError, PlatformEvent
+from simulator.event_schema import DeclaredSchema, EventSchema, PayloadError, PlatformEvent
 from simulator.facts import UNREADABLE, Facts, read_facts
 from simulator.faults import fault as ordered
 from simulator.faults.book import FaultBook, Order
+from simulator.happenings import Happenings
 from simulator.landing import Landing, altered
 from simulator.ledger import Entry, Ledger
 from simulator.managed import ManagedSubscriptions
 from simulator.pubsub.calls import OpenCalls
-from simulator.pubsub.failures import closed_by_migration, token_refused
 from simulator.routing_desk import Answer, Planned, Request, RoutingDesk
 from simulator.routing_results import routing_result_payload
 from simulator.seeded import new_uuid, seeded
@@ -63,6 +63,17 @@ class Org:
         self.concluded: list[Callable[[Request], None]] = []
         self._ids = seeded(settings.seed, "ids")
         self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._happenings = Happenings(
+            clock=self.clock,
+            log=self.log,
+            tokens=self.tokens,
+            schema=lambda topic: self.event_schema(topic or settings.topics[0]),
+            install=self._install,
+            calls=self.calls,
+            deliveries=self.deliveries,
+            publishes=self.publishes,
+            maintenance=self._maintain,
+        )
         for topic in settings.topics:
             self._install(EventSchema(topic, settings.type_field, settings.payload_field))
 
@@ -95,10 +106,12 @@ class Org:
         self._install(schema)
 
     def declare_channel(self, channel: str, members: list[str]) -> None:
-        """Add a channel that carries the events of other topics. Raises `UnknownTopicError`."""
+        """Add a channel that carries the events of other topics; it keeps its members. Raises `UnknownTopicError`."""
         self.log.add_topic(channel, members)
-        self.schemas.setdefault(channel, None)
-        self._watchers.setdefault(channel, [])
+        if channel in self.schemas:
+            return
+        self.schemas[channel] = None
+        self._watchers[channel] = []
         for member in members:
             self._channels_of.setdefault(member, []).append(channel)
 
@@ -111,11 +124,10 @@ class Org:
         """Let something go wrong. Raises `FaultRefusedError`, `PayloadError`, `UnknownTopicError`."""
         if fault.topic is not None and fault.topic not in self.schemas:
             raise UnknownTopicError(fault.topic)
-        if isinstance(fault, ordered.ChangeSchema):  # an order for later must not fail in a publisher's hands
-            self._changed_schema(fault).encode(PlatformEvent(created_at_ms=0, event_type=None, event_payload=None))
+        self._happenings.check(fault)
         order = self.faults.add(fault)
         if isinstance(order.fault, ordered.OrgFault) and self.faults.take_at_once(order):
-            self._happen(order.fault)
+            self._happenings.happen(order.fault)
         return order
 
     def watch(self, topic: str, wake: Callable[[], None]) -> Callable[[], None]:
@@ -250,7 +262,7 @@ class Org:
         for late in self._held.pop(event.topic, ()):
             self._land(late)
         for happening in self.faults.event_landed(event.topic):
-            self._happen(happening)
+            self._happenings.happen(happening)
         return entry
 
     def _land(self, event: Landing) -> Entry:
@@ -281,27 +293,5 @@ class Org:
                 wake()
         return entry
 
-    def _happen(self, fault: ordered.OrgFault) -> None:
-        now_ms = self.clock.now_ms()
-        match fault:
-            case ordered.MigrateOrg(old_ids=old_ids):
-                self.log.migrate(unrelated=old_ids == "unrelated")
-                self.calls.cut(closed_by_migration())
-            case ordered.ChangeSchema():
-                self._install(self._changed_schema(fault))
-            case ordered.RevokeTokens(client=client, cut=cut):
-                tokens = self.tokens.valid(client)
-                for token in tokens:
-                    self.tokens.revoke(token)
-                if cut:
-                    self.calls.cut(token_refused(), tokens=tokens)
-            case ordered.DeliveryAllocation(events=events):
-                self.deliveries.allow(events, now_ms)
-            case ordered.PublishAllocation(events=events):
-                self.publishes.allow(events, now_ms)
-            case ordered.Maintenance(seconds=seconds):
-                self.on_maintenance(seconds)
-
-    def _changed_schema(self, fault: ordered.ChangeSchema) -> EventSchema:
-        added = tuple(AddedField(field.name, field.type, field.value) for field in fault.add)
-        return self.event_schema(fault.topic or self.settings.topics[0]).changed(added, frozenset(fault.remove))
+    def _maintain(self, seconds: float) -> None:
+        self.on_maintenance(seconds)

@@ -25,8 +25,10 @@ class _Pair:
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
+    serving: "asyncio.Task[None] | None"
     reset: set[int] = field(default_factory=set)  # streams that are over for the client
-    dark: asyncio.Event = field(default_factory=asyncio.Event)
+    is_dark: bool = False
+    forgotten: asyncio.Event = field(default_factory=asyncio.Event)  # nobody needs a dark connection any more
     tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
 
 
@@ -48,10 +50,12 @@ class Edge:
         """Close the listener and every connection."""
         if self._server is not None:
             self._server.close()
-        tasks = [task for pair in self._pairs for task in pair.tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        serving = [pair.serving for pair in self._pairs if pair.serving is not None]
+        for pair in self._pairs:
+            pair.forgotten.set()
+            for task in pair.tasks:
+                task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         try:
@@ -59,7 +63,7 @@ class Edge:
         except OSError:  # the server is in maintenance
             client.transport.abort()
             return
-        pair = _Pair(client, server)
+        pair = _Pair(client, server, serving=asyncio.current_task())
         pair.tasks = [
             asyncio.create_task(self._from_client(reader, pair)),
             asyncio.create_task(self._from_server(upstream, pair)),
@@ -67,6 +71,8 @@ class Edge:
         self._pairs.add(pair)
         try:
             await asyncio.wait(pair.tasks, return_when=asyncio.FIRST_COMPLETED)
+            if pair.is_dark:  # the client has given up, and the server does not learn of it
+                await pair.forgotten.wait()
         finally:
             for task in pair.tasks:
                 task.cancel()
@@ -106,7 +112,7 @@ class Edge:
                 pair.server.write(rst_stream(stream, CANCEL))
                 return False
             case MarkKind.BLACK_HOLE:
-                pair.dark.set()
+                pair.is_dark = True
                 await asyncio.Event().wait()
             case MarkKind.GOAWAY:
                 pair.client.write(goaway(stream, mark.http2_error))
@@ -121,8 +127,8 @@ class Edge:
 async def _pieces(reader: asyncio.StreamReader, frames: FrameReader, pair: _Pair) -> AsyncIterator[Frame | bytes]:
     """Whole frames, and the preface; nothing more once the connection has gone dark."""
     while data := await reader.read(_READ_BYTES):
-        if pair.dark.is_set():
-            await asyncio.Event().wait()
+        if pair.is_dark:
+            continue
         head, complete = frames.feed(data)
         if head:
             yield head

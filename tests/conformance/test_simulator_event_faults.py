@@ -97,6 +97,7 @@ async def test_a_channel_carries_the_events_of_its_members_under_the_same_ids() 
         assert (await org.call("POST", "/v1/topics", json={"topic": CHANNEL, "members": [TOPIC, OTHER]}))[0] == 201
         call = subscribe(org.stub, org.sim)
         await call.write(fetch(10, topic=CHANNEL))
+        await until(lambda: org.sim.org._watchers[CHANNEL])
         first = org.sim.publish_message("cv-1", "one")
         second = org.sim.publish(message_payload("cv-1", "e2", "two"), topic=OTHER)
         events = await read_events(call, 2)
