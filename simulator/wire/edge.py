@@ -16,6 +16,7 @@ from simulator.wire.marks import Mark, MarkKind, find_mark
 
 _READ_BYTES = 256 * 1024
 _MESSAGE_PREFIX = 5  # of every gRPC message: one byte of flags and its length
+_TLS_GOODBYE_S = 0.2  # clients that are cut off do not say goodbye
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger for 0 s: closing sends RST instead of FIN
 
 
@@ -43,7 +44,9 @@ class Edge:
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Return the bound port. Raises `OSError`."""
-        self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
+        self._server = await asyncio.start_server(
+            self._serve, host, port, ssl=tls, ssl_shutdown_timeout=_TLS_GOODBYE_S if tls is not None else None
+        )
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -80,6 +83,7 @@ class Edge:
             self._pairs.discard(pair)
             client.close()
             server.close()
+            await asyncio.gather(client.wait_closed(), server.wait_closed(), return_exceptions=True)
 
     async def _from_client(self, reader: asyncio.StreamReader, pair: _Pair) -> None:
         async for piece in _pieces(reader, FrameReader(len(PREFACE)), pair):

@@ -11,6 +11,7 @@ import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
+from simulator.faults.fault import Cut, GoAway, Reset
 from simulator.wire.http2 import FrameReader, FrameType, rst_stream
 from simulator.wire.identity import identity_in
 from simulator.wire.marks import Mark, MarkKind, find_mark
@@ -125,6 +126,24 @@ async def test_a_client_that_trusts_the_ca_is_served_over_tls(tmp_path: Path, wi
         tls = ssl.create_default_context(cafile=tmp_path / "ca.pem")
         async with aiohttp.ClientSession() as http, http.get(f"{sim.http_url}/live", ssl=tls) as response:
             assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    "fault", [Cut(after_events=0), GoAway(after_events=0), Reset(after_events=0)], ids=["cut", "goaway", "reset"]
+)
+async def test_faults_of_the_wire_happen_under_tls(tmp_path: Path, fault: Cut | GoAway | Reset) -> None:
+    async with running_simulator(tls_dir=tmp_path, wire_faults=True) as sim:
+        sim.publish_message("cv-1", "one")
+        async with grpc.aio.secure_channel(sim.grpc_address, trusting(tmp_path)) as channel:
+            stub = PubSubStub(channel)  # type: ignore[no-untyped-call]
+            call = subscribe(stub, sim)
+            await call.write(fetch(1))
+            await read_events(call, 1)
+            sim.org.order(fault)
+            assert "error-code" not in trailers_of(await failure_of(call))
+            again = stub.Subscribe(metadata=sim.metadata(), wait_for_ready=True)
+            await again.write(fetch(1))
+            await read_events(again, 1)
 
 
 async def test_a_client_that_does_not_trust_the_ca_is_not_served(tmp_path: Path, wire_faults: bool) -> None:
