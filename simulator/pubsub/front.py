@@ -49,9 +49,9 @@ class PubSubFront:
             raise PortInUseError(f"listening on {host}:{port} for gRPC: {error.strerror or error}") from error
 
     async def _close(self) -> None:
+        await self._server.stop()
         if self._edge is not None:
             await self._edge.stop()
-        await self._server.stop()
 
     def _begin_maintenance(self, seconds: float) -> None:
         if self._maintenance is None or self._maintenance.done():
