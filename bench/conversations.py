@@ -39,9 +39,8 @@ def measure_conversations(bench: Bench) -> list[Result]:
         sizes.append((_bytes_per_event(short) - entry_sizes[-1]) * SHORT)
     return [
         Result(name="processor.cost_ratio_long_conversation", unit="times", runs=tuple(ratios)),
-        Result(
-            name="processor.bytes_per_conversation", unit="bytes", runs=tuple(sizes), notes=f"{SHORT} messages each"
-        ),
+        Result(name="processor.bytes_per_conversation", unit="bytes", runs=tuple(sizes)),
+        Result(name="processor.bytes_per_entry", unit="bytes", runs=tuple(entry_sizes)),
     ]
 
 

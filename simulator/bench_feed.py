@@ -48,7 +48,7 @@ def preload(org: Org, count: int, *, topic: str | None = None) -> None:
     """Append `count` events. Takes about 5 us and 400 bytes each. Raises `UnknownTopicError`."""
     topic = topic or org.settings.topics[0]
     now_ms = org.clock.now_ms()
-    templates = _templates(org.schema(topic), org.settings.seed, now_ms)
+    templates = _templates(org.event_schema(topic), org.settings.seed, now_ms)
     rng = seeded(org.settings.seed, "bench feed")
     conversations = [new_uuid(rng).encode() for _ in range(CONVERSATIONS)]
     feed = f"{rng.getrandbits(28):07x}-0000-4000-8000-"

@@ -32,7 +32,16 @@ Example: an org that plays 20,000 events at 500 per second and gives routing fiv
     envvar="BYOC_SIMULATE_CLIENT_SECRET",
     help="Consumer secret, for the client credentials flow.",
 )
-@click.option("--username", default="integration@byoc.example", help="Subject of JWT bearer assertions.")
+@click.option("--username", default="integration@byoc.example", help="Of JWT bearer assertions and password logins.")
+@click.option(
+    "--password",
+    default="byoc-simulator-password",
+    envvar="BYOC_SIMULATE_PASSWORD",
+    help="For the username-password flow and SOAP login().",
+)
+@click.option(
+    "--security-token", default="", envvar="BYOC_SIMULATE_SECURITY_TOKEN", help="Must follow the password when given."
+)
 @click.option(
     "--public-key-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -42,6 +51,16 @@ Example: an org that plays 20,000 events at 500 per second and gives routing fiv
 @click.option("--routing-timeout-s", default=60.0, help="How long a routing request waits for routingResult.")
 @click.option("--keepalive-s", default=120.0, help="Idle time before an empty FetchResponse.")
 @click.option("--retention-h", default=72.0, help="How long events can be replayed.")
+@click.option("--zero-credit-close-s", default=60.0, help="Time without credit before a stream is closed.")
+@click.option("--zero-credit-close", default="unavailable", type=click.Choice(["unavailable", "ok", "reset"]))
+@click.option("--latest-settle-s", default=0.0, help="What LATEST misses after it began (seen: about 3 s).")
+@click.option("--session-timeout-s", default=7200.0, help="A token that nobody uses for so long expires.")
+@click.option("--wire-faults", is_flag=True, help="Proxy that can break streams below gRPC; slower.")
+@click.option(
+    "--tls-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Serve TLS; the directory gets ca.pem, which clients must trust, and the server's certificate.",
+)
 @click.option("--events", default=1000, help="Scenario: about how many events.")
 @click.option("--rate", default=100.0, help="Scenario: events per second; 0 for as fast as possible.")
 @click.option("--conversations", default=40, help="Scenario: how many are open at the same time.")
@@ -61,7 +80,8 @@ def simulate(
     """Serve a simulated Salesforce org until SIGTERM or SIGINT.
 
     Pub/Sub API over gRPC; over HTTP the OAuth token endpoint, the Interaction Service API's routingResult with its
-    timer, and the simulator's own calls under /v1. Prints one line `ready grpc=HOST:PORT http=HOST:PORT`.
+    timer, and the simulator's own calls under /v1, described by /openapi.json.
+    Prints one line `ready grpc=HOST:PORT http=HOST:PORT`.
     """
     try:
         key = public_key_file.read_text() if public_key_file is not None else None
@@ -73,6 +93,8 @@ def simulate(
         asyncio.run(_serve(settings, options if start else None, preloaded))
     except PortInUseError as error:
         raise click.ClickException(f"{error}; choose another port, or 0 for a free one") from error
+    except OSError as error:
+        raise click.ClickException(f"serving with the certificates of {settings.tls_dir}: {error}") from error
 
 
 async def _serve(settings: Settings, scenario: ScenarioOptions | None, preloaded: int) -> None:

@@ -1,6 +1,7 @@
 """The two clocks of the simulator: epoch milliseconds for events, monotonic seconds for intervals."""
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -22,3 +23,31 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+
+class VirtualClock:
+    """Another clock, moved forward by hand: an hour of retention or of idling passes in one call."""
+
+    def __init__(self, base: Clock) -> None:
+        self._base = base
+        self._watchers: list[Callable[[], None]] = []
+        self.advanced_ms = 0
+
+    def now_ms(self) -> int:
+        return self._base.now_ms() + self.advanced_ms
+
+    def monotonic_s(self) -> float:
+        return self._base.monotonic_s() + self.advanced_ms / 1000
+
+    def advance(self, milliseconds: int) -> None:
+        """Let that much time pass at once. Raises `ValueError` for a step back."""
+        if milliseconds < 0:
+            raise ValueError(f"advancing the clock by {milliseconds} ms: time only goes forward")
+        self.advanced_ms += milliseconds
+        for wake in list(self._watchers):
+            wake()
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` after each step, so that whoever waits looks at the clock again; return what ends that."""
+        self._watchers.append(wake)
+        return lambda: self._watchers.remove(wake)

@@ -8,7 +8,7 @@ event means is the ledger's business.
 import random
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,6 +18,7 @@ from simulator.replay_ids import ReplayIdError
 
 MAX_RESPONSE_BYTES = 3_000_000  # documented cap of one FetchResponse
 _LARGEST_GAP = 16  # neighbours in a busy sandbox were seen 7 to 16 apart
+_MIGRATION_JUMP = 1_000_000
 _PURGE_EVERY = 4096  # appends between two looks at the retention
 
 
@@ -71,7 +72,7 @@ class _TopicLog:
 class EventLog:
     """Topics, their events and the positions of one org. Not thread-safe; every call is quick and never waits."""
 
-    def __init__(self, topics: Iterable[str], *, rng: random.Random, retention_ms: int, now_ms: int) -> None:
+    def __init__(self, topics: Collection[str], *, rng: random.Random, retention_ms: int, now_ms: int) -> None:
         self._topics = {name: _TopicLog() for name in topics}
         self._rng = rng
         self._retention_ms = retention_ms
@@ -79,18 +80,36 @@ class EventLog:
         self._assigned_ms = array("q")
         self._position = rng.randrange(1_000_000, 9_000_000)
         self._appends = 0
+        self._channels_of: dict[str, list[_TopicLog]] = {}
+        self._unrelated = range(0)  # positions of the time before a migration that are still taken for ids
         self.advance(now_ms)  # an org is never without a valid position to resume from
 
     @property
     def topics(self) -> list[str]:
         return list(self._topics)
 
-    def append(self, topic: str, event: bytes, now_ms: int) -> bytes:
-        """Keep a serialised `ProducerEvent`; return its replay id. Raises `UnknownTopicError`."""
+    def add_topic(self, topic: str, members: Collection[str] = ()) -> None:
+        """Add a topic, or with `members` a channel that carries their events from now on. Repeating changes nothing.
+
+        Raises `UnknownTopicError` for a member that does not exist.
+        """
+        logs = [self._log(member) for member in members]
+        if topic in self._topics:
+            return
+        channel = self._topics[topic] = _TopicLog()
+        for member, _ in zip(members, logs, strict=True):
+            self._channels_of.setdefault(member, []).append(channel)
+
+    def append(self, topic: str, event: bytes, now_ms: int, *, shown_id: bytes | None = None) -> bytes:
+        """Keep a serialised `ProducerEvent`; return its replay id. Raises `UnknownTopicError`.
+
+        `shown_id`: what subscribers are told instead of the replay id; the position is not touched by it.
+        """
         log = self._log(topic)
         replay_id = self.advance(now_ms)
-        frame = frames.event_frame(event, replay_id)
-        log.add((frame,), len(frame), self._position, self._assigned_ms[-1])
+        frame = frames.event_frame(event, replay_id if shown_id is None else shown_id)
+        for each in (log, *self._channels_of.get(topic, ())):
+            each.add((frame,), len(frame), self._position, self._assigned_ms[-1])
         self._purge_sometimes(now_ms)
         return replay_id
 
@@ -137,7 +156,25 @@ class EventLog:
             case Preset.EARLIEST:
                 return log.base
             case Preset.CUSTOM:
-                return log.base + bisect_right(log.positions, self._known_position(replay_id))
+                return log.base + bisect_right(log.positions, self.position(replay_id))
+
+    def first_since(self, topic: str, at_ms: int) -> int:
+        """The cursor of the first event that was published at that time or later."""
+        log = self._log(topic)
+        return log.base + bisect_left(log.appended_ms, at_ms)
+
+    def migrate(self, *, unrelated: bool) -> None:
+        """Forget all events and count positions anew.
+
+        `unrelated`: ids of before are taken, and the new positions run through the same numbers; else they are refused.
+        """
+        for log in self._topics.values():
+            log.drop_until(len(log.frames))
+        first, last, at_ms = self._assigned[0], self._position, self._assigned_ms[-1]
+        del self._assigned[:], self._assigned_ms[:]
+        self._unrelated = range(first, last + 1) if unrelated else range(0)
+        self._position = first - 1 if unrelated else last + _MIGRATION_JUMP
+        self.advance(at_ms)
 
     def read(self, topic: str, cursor: int, limit: int) -> Batch | None:
         """At most `limit` (>= 1) events from `cursor` on, within the size of one response; None when there is none.
@@ -155,6 +192,16 @@ class EventLog:
             size -= log.sizes[last]
         return Batch(log.frames[first:last], log.base + last, replay_ids.encode(log.positions[last - 1]))
 
+    def position(self, replay_id: bytes) -> int:
+        """The place of an id that may be resumed from. Raises `ReplayIdError`."""
+        position = replay_ids.decode(replay_id)
+        index = bisect_left(self._assigned, position)
+        if position in self._unrelated:
+            return position
+        if index == len(self._assigned) or self._assigned[index] != position:
+            raise ReplayIdError(f"replay id {replay_id.hex()} was never given out or has expired")
+        return position
+
     def available(self, topic: str, cursor: int) -> int:
         """How many retained events lie at or after `cursor`."""
         log = self._log(topic)
@@ -171,13 +218,6 @@ class EventLog:
         if cut == len(self._assigned_ms):
             self.advance(now_ms)
         del self._assigned[:cut], self._assigned_ms[:cut]
-
-    def _known_position(self, replay_id: bytes) -> int:
-        position = replay_ids.decode(replay_id)
-        index = bisect_left(self._assigned, position)
-        if index == len(self._assigned) or self._assigned[index] != position:
-            raise ReplayIdError(f"replay id {replay_id.hex()} was never given out or has expired")
-        return position
 
     def _log(self, topic: str) -> _TopicLog:
         log = self._topics.get(topic)

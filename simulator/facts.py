@@ -67,6 +67,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     routing: RoutingFacts | None = None
 
 
+UNREADABLE = Facts(event_type="", conversation_id="", expect=Expectation.WITHHOLD)
+"""All that is known of an event whose payload cannot be read."""
+
+
 def read_facts(event_type: str | None, event_payload: str | None) -> Facts:
     """Read a decoded platform event. Anything unreadable is an event that must be withheld; nothing raises."""
     body = _mapping(_json(event_payload))

@@ -7,18 +7,26 @@ starts a routing timer when it is a RoutingRequested. Calls are quick and never 
 from collections.abc import Callable
 
 from simulator import entries, frames
-from simulator.clock import Clock
+from simulator.allocation import Allocation
+from simulator.clock import Clock, VirtualClock
 from simulator.event_log import EventLog, UnknownTopicError
-from simulator.event_schema import EventSchema, PayloadError, PlatformEvent
-from simulator.facts import Expectation, Facts, read_facts
+from simulator.event_schema import DeclaredSchema, EventSchema, PayloadError, PlatformEvent
+from simulator.facts import UNREADABLE, Facts, read_facts
+from simulator.faults import fault as ordered
+from simulator.faults.book import FaultBook, Order
+from simulator.happenings import Happenings
+from simulator.landing import Landing, altered
 from simulator.ledger import Entry, Ledger
+from simulator.managed import ManagedSubscriptions
+from simulator.pubsub.calls import OpenCalls
 from simulator.routing_desk import Answer, Planned, Request, RoutingDesk
 from simulator.routing_results import routing_result_payload
 from simulator.seeded import new_uuid, seeded
 from simulator.settings import Settings
 from simulator.tokens import Tokens
 
-_UNREADABLE = Facts(event_type="", conversation_id="", expect=Expectation.WITHHOLD)
+_DAY_MS = 24 * 3_600_000
+_HOUR_MS = 3_600_000
 
 
 class Org:
@@ -26,7 +34,7 @@ class Org:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
-        self.clock = clock
+        self.clock = VirtualClock(clock)
         self.instance_url = ""  # known once the HTTP server listens
         self.log = EventLog(
             settings.topics,
@@ -36,26 +44,91 @@ class Org:
         )
         self.ledger = Ledger()
         self.desk = RoutingDesk(settings.routing_timeout_ms)
-        self.tokens = Tokens(settings.org_id, seeded(settings.seed, "tokens"))
-        self.schemas = {
-            topic: EventSchema(topic, settings.type_field, settings.payload_field) for topic in settings.topics
-        }
+        self.tokens = Tokens(
+            settings.org_id,
+            seeded(settings.seed, "tokens"),
+            now_ms=self.clock.now_ms,
+            timeout_ms=int(settings.session_timeout_s * 1000),
+        )
+        self.faults = FaultBook(wire_faults=settings.wire_faults)
+        self.calls = OpenCalls()
+        self.deliveries = Allocation(_DAY_MS)
+        self.publishes = Allocation(_HOUR_MS)
+        self.managed = ManagedSubscriptions()
+        self.schemas: dict[str, DeclaredSchema | None] = {}  # None: a channel, which has no schema of its own
+        self.on_maintenance: Callable[[float], None] = lambda _seconds: None
+        self._channels_of: dict[str, list[str]] = {}
+        self._schemas_by_id: dict[str, DeclaredSchema] = {}
+        self._held: dict[str, list[Landing]] = {}
         self.concluded: list[Callable[[Request], None]] = []
         self._ids = seeded(settings.seed, "ids")
-        self._watchers: dict[str, list[Callable[[], None]]] = {topic: [] for topic in settings.topics}
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._happenings = Happenings(
+            clock=self.clock,
+            log=self.log,
+            tokens=self.tokens,
+            schema=lambda topic: self.event_schema(topic or settings.topics[0]),
+            install=self._install,
+            calls=self.calls,
+            deliveries=self.deliveries,
+            publishes=self.publishes,
+            maintenance=self._maintain,
+        )
+        for topic in settings.topics:
+            self._install(EventSchema(topic, settings.type_field, settings.payload_field))
 
     def new_id(self) -> str:
         """A UUID of the org's own sequence."""
         return new_uuid(self._ids)
 
-    def schema(self, topic: str) -> EventSchema:
-        """Raises `UnknownTopicError`."""
-        if topic not in self.schemas:
+    def schema(self, topic: str) -> DeclaredSchema:
+        """The schema that events of the topic have now. Raises `UnknownTopicError`, also for a channel."""
+        schema = self.schemas.get(topic)
+        if schema is None:
             raise UnknownTopicError(topic)
-        return self.schemas[topic]
+        return schema
 
-    def schema_by_id(self, schema_id: str) -> EventSchema | None:
-        return next((schema for schema in self.schemas.values() if schema.schema_id == schema_id), None)
+    def event_schema(self, topic: str) -> EventSchema:
+        """The schema of a topic whose events have a type and a payload. Raises `UnknownTopicError`."""
+        schema = self.schema(topic)
+        if not isinstance(schema, EventSchema):
+            raise UnknownTopicError(topic)
+        return schema
+
+    def schema_by_id(self, schema_id: str) -> DeclaredSchema | None:
+        """Schemas are never forgotten: retained events keep the one that they were written with."""
+        return self._schemas_by_id.get(schema_id)
+
+    def declare_topic(self, schema: DeclaredSchema) -> None:
+        """Add a topic, or give its events another schema from now on. Raises `PayloadError`."""
+        schema.check()
+        self.log.add_topic(schema.topic)
+        self._install(schema)
+
+    def declare_channel(self, channel: str, members: list[str]) -> None:
+        """Add a channel that carries the events of other topics; it keeps its members. Raises `UnknownTopicError`."""
+        self.log.add_topic(channel, members)
+        if channel in self.schemas:
+            return
+        self.schemas[channel] = None
+        self._watchers[channel] = []
+        for member in members:
+            self._channels_of.setdefault(member, []).append(channel)
+
+    def _install(self, schema: DeclaredSchema) -> None:
+        self.schemas[schema.topic] = schema
+        self._schemas_by_id[schema.schema_id] = schema
+        self._watchers.setdefault(schema.topic, [])
+
+    def order(self, fault: ordered.AnyFault) -> Order:
+        """Let something go wrong. Raises `FaultRefusedError`, `PayloadError`, `UnknownTopicError`."""
+        if fault.topic is not None and fault.topic not in self.schemas:
+            raise UnknownTopicError(fault.topic)
+        self._happenings.check(fault)
+        order = self.faults.add(fault)
+        if isinstance(order.fault, ordered.OrgFault) and self.faults.take_at_once(order):
+            self._happenings.happen(order.fault)
+        return order
 
     def watch(self, topic: str, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` after each event of the topic; return what ends that."""
@@ -80,12 +153,19 @@ class Org:
         """
         created_at_ms = self.clock.now_ms() if created_at_ms is None else created_at_ms
         event = PlatformEvent(created_at_ms=created_at_ms, event_type=event_type, event_payload=event_payload)
-        schema = self.schema(topic)
+        schema = self.event_schema(topic)
         event_uuid = event_uuid or self.new_id()
         serialised = frames.producer_event(event_uuid, schema.schema_id, schema.encode(event))
         facts = facts or read_facts(event_type, event_payload)
         return self._append(
-            topic, serialised, facts, event_uuid=event_uuid, created_at_ms=created_at_ms, planned=planned
+            Landing(
+                topic=topic,
+                serialised=serialised,
+                facts=facts,
+                event_uuid=event_uuid,
+                created_at_ms=created_at_ms,
+                planned=planned,
+            )
         )
 
     def publish_bytes(
@@ -98,12 +178,14 @@ class Org:
         schema = self.schema(topic)
         event_uuid = event_uuid or self.new_id()
         try:
-            event = schema.decode(payload)
+            event = self.event_schema(topic).decode(payload)
             facts, created_at_ms = read_facts(event.event_type, event.event_payload), event.created_at_ms
-        except PayloadError:
-            facts, created_at_ms = _UNREADABLE, self.clock.now_ms()
+        except (PayloadError, UnknownTopicError):
+            facts, created_at_ms = UNREADABLE, self.clock.now_ms()
         serialised = serialised or frames.producer_event(event_uuid, schema.schema_id, payload)
-        return self._append(topic, serialised, facts, event_uuid=event_uuid, created_at_ms=created_at_ms)
+        return self._append(
+            Landing(topic=topic, serialised=serialised, facts=facts, event_uuid=event_uuid, created_at_ms=created_at_ms)
+        )
 
     def answer_routing(self, answer: Answer) -> Request:
         """Take a `routingResult` call and publish its RoutingResult. Raises `AnswerRejectedError`."""
@@ -161,33 +243,55 @@ class Org:
         for notify in self.concluded:
             notify(request)
 
-    def _append(
-        self,
-        topic: str,
-        serialised: bytes,
-        facts: Facts,
-        *,
-        event_uuid: str,
-        created_at_ms: int,
-        planned: Planned = Planned.ANSWER,
-    ) -> Entry:
-        replay_id = self.log.append(topic, serialised, self.clock.now_ms())
+    def _append(self, event: Landing) -> Entry:
+        if not self.faults.armed and not self._held:
+            return self._land(event)
+        copies = 1
+        for fault in self.faults.event_published(event.topic):
+            match fault:
+                case ordered.Duplicate():
+                    copies += 1
+                case ordered.Swap():
+                    self._held.setdefault(event.topic, []).append(event)
+                    return event.provisional()
+                case ordered.Damage() | ordered.WrongReplayId():
+                    event = altered(event, fault)
+        entry = self._land(event)
+        for _ in range(copies - 1):
+            self._land(event)
+        for late in self._held.pop(event.topic, ()):
+            self._land(late)
+        for happening in self.faults.event_landed(event.topic):
+            self._happenings.happen(happening)
+        return entry
+
+    def _land(self, event: Landing) -> Entry:
+        replay_id = self.log.append(event.topic, event.serialised, self.clock.now_ms(), shown_id=event.shown_id)
+        facts = event.facts
         request_id = None
         if facts.routing is not None:
             request = self._open_request(
-                topic, facts, event_uuid=event_uuid, created_at_ms=created_at_ms, planned=planned
+                event.topic,
+                facts,
+                event_uuid=event.event_uuid,
+                created_at_ms=event.created_at_ms,
+                planned=event.planned,
             )
             request_id = request.request_id
         elif facts.conversation_id:
             self.desk.note_conversation(facts.conversation_id, facts.session_id)
         entry = self.ledger.record(
             facts,
-            event_uuid=event_uuid,
+            event_uuid=event.event_uuid,
             replay_id=replay_id,
-            topic=topic,
-            created_at_ms=created_at_ms,
+            topic=event.topic,
+            created_at_ms=event.created_at_ms,
             request_id=request_id,
         )
-        for wake in self._watchers[topic]:
-            wake()
+        for topic in (event.topic, *self._channels_of.get(event.topic, ())):
+            for wake in self._watchers[topic]:
+                wake()
         return entry
+
+    def _maintain(self, seconds: float) -> None:
+        self.on_maintenance(seconds)

@@ -6,10 +6,11 @@ from typing import Self
 
 from simulator.clock import Clock, SystemClock
 from simulator.org import Org
-from simulator.pubsub.server import PubSubServer
+from simulator.pubsub.front import PubSubFront
 from simulator.scenario.stage import Stage
 from simulator.settings import Settings
 from simulator.web.server import HttpServer
+from simulator.wire.identity import Identity, identity_in
 
 _DEADLINE_LOOK_S = 0.02
 
@@ -25,7 +26,8 @@ class Simulator:
         self.org = Org(settings, clock or SystemClock())
         self.grpc_port = 0
         self.http_port = 0
-        self._pubsub = PubSubServer(self.org)
+        self.identity: Identity | None = None  # with TLS; known once the servers run
+        self._pubsub = PubSubFront(self.org)
         self.stage = Stage(self.org)
         self._http = HttpServer(self.org, self.stage)
         self._deadlines: asyncio.Task[None] | None = None
@@ -40,13 +42,17 @@ class Simulator:
 
     @property
     def http_url(self) -> str:
-        return f"http://{self.http_address}"
+        scheme = "http" if self.settings.tls_dir is None else "https"
+        return f"{scheme}://{self.http_address}"
 
     async def __aenter__(self) -> Self:
-        self.http_port = await self._http.start(self.settings.host, self.settings.http_port)
+        settings = self.settings
+        if settings.tls_dir is not None:
+            self.identity = identity_in(settings.tls_dir, settings.host, self.org.clock.now_ms())
+        self.http_port = await self._http.start(settings.host, settings.http_port, self.identity)
         self.org.instance_url = self.http_url
         try:
-            self.grpc_port = await self._pubsub.start(self.settings.host, self.settings.grpc_port)
+            self.grpc_port = await self._pubsub.start(settings.host, settings.grpc_port, self.identity)
         except BaseException:
             await self._http.stop()
             raise

@@ -6,11 +6,23 @@ PREFIX = "sfdc.platform.eventbus.grpc."
 
 
 class Status(StrEnum):
-    """The gRPC statuses that are used here, by name."""
+    """The gRPC statuses of a failure, by name."""
 
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    ABORTED = "ABORTED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
+    INTERNAL = "INTERNAL"
     UNAVAILABLE = "UNAVAILABLE"
+    DATA_LOSS = "DATA_LOSS"
     UNAUTHENTICATED = "UNAUTHENTICATED"
 
 
@@ -85,3 +97,49 @@ def request_too_large(size: int) -> RpcError:
 
 def closed_without_credit(seconds: float) -> RpcError:
     return RpcError(Status.UNAVAILABLE, None, f"no credit for {seconds:g} s; closing the stream")
+
+
+def delivery_limit_exceeded() -> RpcError:
+    text = "You have exceeded the event delivery limit for your org."
+    return RpcError(Status.RESOURCE_EXHAUSTED, "subscription.limit.exceeded", text)
+
+
+def closed_by_migration() -> RpcError:
+    return RpcError(Status.UNAVAILABLE, None, "upstream connect error: the org is moving to another instance")
+
+
+def publish_topic_mismatch(topic: str, first: str) -> RpcError:
+    text = f"A request names topic {topic!r}, the first one named {first!r}."
+    return RpcError(Status.INVALID_ARGUMENT, "publish.topic.mismatch", text)
+
+
+def publish_idle(seconds: float) -> RpcError:
+    text = f"No publish request in the last {seconds:g} seconds. Closing the stream."
+    return RpcError(Status.DEADLINE_EXCEEDED, "publish.stream.sweeper.timeout", text)
+
+
+def managed_request_refused(code: str, text: str) -> RpcError:
+    return RpcError(Status.INVALID_ARGUMENT, f"managed.subscription.{code}", text)
+
+
+def managed_not_found(code: str) -> RpcError:
+    return RpcError(Status.NOT_FOUND, f"managed.subscription.{code}", "There is no such managed subscription.")
+
+
+def managed_stopped() -> RpcError:
+    text = "The managed subscription is stopped."
+    return RpcError(Status.FAILED_PRECONDITION, "managed.subscription.config.stopped", text)
+
+
+def managed_deleted() -> RpcError:
+    return RpcError(Status.NOT_FOUND, "managed.subscription.config.deleted", "The managed subscription was deleted.")
+
+
+def managed_taken() -> RpcError:
+    text = "Another stream of this managed subscription is active."
+    return RpcError(Status.ALREADY_EXISTS, "managed.subscription.already.active", text)
+
+
+def no_commits(seconds: float) -> RpcError:
+    text = f"No CommitReplayRequests sent in the last {seconds:g} seconds. Closing managed subscription."
+    return RpcError(Status.DEADLINE_EXCEEDED, None, text)

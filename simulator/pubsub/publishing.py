@@ -16,7 +16,7 @@ def publish(org: Org, request: pb.PublishRequest, rpc_id: str) -> pb.PublishResp
     if not request.topic_name:
         raise failures.topic_empty()
     schema = org.schemas.get(request.topic_name)
-    if schema is None:
+    if schema is None:  # nor can one publish to a channel
         raise failures.topic_not_found(request.topic_name)
     if not request.events:
         raise failures.event_count_refused()
@@ -29,6 +29,11 @@ def _publish_one(org: Org, topic: str, event: pb.ProducerEvent, schema_id: str) 
     if len(event.payload) > MAX_EVENT_BYTES:
         text = f"The event of {len(event.payload)} bytes is larger than 1 MB."
         return pb.PublishResult(error=pb.Error(code=pb.PUBLISH, msg=text), correlation_key=event.id)
+    now_ms = org.clock.now_ms()
+    if org.publishes.left(now_ms) == 0:
+        text = "LIMIT_EXCEEDED: the hourly event publishing allocation of the org is used up."
+        return pb.PublishResult(error=pb.Error(code=pb.PUBLISH, msg=text), correlation_key=event.id)
+    org.publishes.spend(1, now_ms)
     event.schema_id = event.schema_id or schema_id
     entry = org.publish_bytes(topic, event.payload, event_uuid=event.id, serialised=event.SerializeToString())
     return pb.PublishResult(replay_id=entry.replay_id, correlation_key=event.id)

@@ -1,7 +1,8 @@
 """One Subscribe call: where it reads, how much it may send, and the bytes of its next response. No I/O, no clock."""
 
 import random
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from simulator import frames
 from simulator.event_log import EventLog, Preset, UnknownTopicError
@@ -25,11 +26,26 @@ class FetchRequest(Protocol):
     def num_requested(self) -> int: ...
 
 
-class Subscription:
-    """Takes FetchRequests, gives FetchResponses. The first request fixes topic and start; later ones add credit."""
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A serialised response and how many events it carries."""
 
-    def __init__(self, log: EventLog, *, rpc_id: str, rng: random.Random, split_share: float) -> None:
+    data: bytes
+    events: int = 0
+
+
+class Subscription:
+    """Takes FetchRequests, gives FetchResponses. The first request fixes topic and start; later ones add credit.
+
+    `settle_ms`: what is published so soon after a LATEST subscription began is missed.
+    """
+
+    def __init__(
+        self, log: EventLog, *, rpc_id: str, rng: random.Random, split_share: float, settle_ms: int = 0
+    ) -> None:
         self._log = log
+        self._settle_ms = settle_ms
+        self._settled_at_ms: int | None = None
         self._rpc_id = rpc_id
         self._rng = rng
         self._split_share = split_share
@@ -53,7 +69,31 @@ class Subscription:
             return False
         return self._log.available(self.topic, self._cursor) > pending
 
-    def take_request(self, request: FetchRequest, now_ms: int) -> None:
+    def topic_of(self, request: Any) -> str | None:
+        """The topic that the first request names, whether it exists or not."""
+        name: str = request.topic_name
+        return name or None
+
+    def start_of(self, request: Any) -> tuple[str, bytes]:
+        """Preset and replay id that the first request names, as it names them."""
+        number: int = request.replay_preset
+        known = number in {preset.value for preset in Preset}
+        return Preset(number).name if known else str(number), request.replay_id
+
+    def close(self, *, in_order: bool, now_ms: int) -> None:
+        """The call is over. A plain subscription leaves nothing behind."""
+
+    def check_idle(self, now_s: float) -> float | None:
+        """When the call wants to be looked at again, in clock seconds; None when it has no such time.
+
+        Raises `RpcError` when its time is over.
+        """
+
+    def settles_in_s(self, now_ms: int) -> float | None:
+        """How long until a LATEST subscription begins to see events; None when it does."""
+        return None if self._settled_at_ms is None else (self._settled_at_ms - now_ms) / 1000
+
+    def take_request(self, request: Any, now_ms: int) -> None:
         """Raises `RpcError` for a request that ends the stream."""
         if self.topic is None:
             self._credit.request(request.num_requested)
@@ -64,23 +104,28 @@ class Subscription:
             raise failures.topic_mismatch(request.topic_name, self.topic)
         self._credit.request(request.num_requested)
 
-    def next_response(self) -> bytes | None:
-        """The events that may be sent now, or None when there is no credit or no event."""
-        if self.topic is None or not self._credit.pending:
-            return None
-        ready = min(self._credit.pending, self._log.available(self.topic, self._cursor))
+    def ready(self, now_ms: int) -> int:
+        """How many events could be sent now."""
+        if self.topic is None or not self._credit.pending or not self._settled(now_ms):
+            return 0
+        return min(self._credit.pending, self._log.available(self.topic, self._cursor))
+
+    def next_response(self, now_ms: int, most: int) -> Response | None:
+        """The events that may be sent now, at most `most`, or None when there is no credit or no event."""
+        ready = min(self.ready(now_ms), most)
         if ready > 1 and self._rng.random() < self._split_share:
             ready = self._rng.randint(1, ready)
-        batch = self._log.read(self.topic, self._cursor, ready) if ready else None
+        batch = self._log.read(self.topic, self._cursor, ready) if ready and self.topic is not None else None
         if batch is None:
             return None
         self._cursor = batch.cursor
         pending = self._credit.spend(len(batch.frames))
-        return frames.fetch_response(batch.frames, batch.last_replay_id, self._rpc_id, pending)
+        data = frames.fetch_response(batch.frames, batch.last_replay_id, self._rpc_id, pending)
+        return Response(data, len(batch.frames))
 
-    def keepalive(self, now_ms: int) -> bytes:
+    def keepalive(self, now_ms: int) -> Response:
         """An empty response with the position that is safe to resume from. Only while there is no event to send."""
-        return frames.fetch_response([], self._log.keepalive_id(now_ms), self._rpc_id, self._credit.pending)
+        return Response(frames.fetch_response([], self._log.keepalive_id(now_ms), self._rpc_id, self._credit.pending))
 
     def _start(self, request: FetchRequest, now_ms: int) -> int:
         if not request.topic_name:
@@ -91,9 +136,20 @@ class Subscription:
             raise failures.preset_unknown(request.replay_preset) from error
         if preset is Preset.CUSTOM and not request.replay_id:
             raise failures.replay_id_missing()
+        if preset is Preset.LATEST and self._settle_ms:
+            self._settled_at_ms = now_ms + self._settle_ms
         try:
             return self._log.start(request.topic_name, preset, request.replay_id, now_ms)
         except UnknownTopicError as error:
             raise failures.topic_not_found(request.topic_name) from error
         except ReplayIdError as error:
             raise failures.replay_id_corrupted() from error
+
+    def _settled(self, now_ms: int) -> bool:
+        if self._settled_at_ms is None:
+            return True
+        if self.topic is None or now_ms < self._settled_at_ms:
+            return False
+        self._cursor = max(self._cursor, self._log.first_since(self.topic, self._settled_at_ms))
+        self._settled_at_ms = None
+        return True

@@ -1,37 +1,19 @@
 """The simulator's own calls under `/v1`: what a test or a verifier asks for, and what it makes happen."""
 
-import base64
-import binascii
-from typing import Any
-
-import msgspec
 from aiohttp import web
 
-from simulator import entries
 from simulator.event_log import UnknownTopicError
-from simulator.ledger import Entry
 from simulator.org import Org
 from simulator.scenario.options import ScenarioOptions
-from simulator.scenario.stage import ScenarioRunningError, Stage
-from simulator.web.json_replies import error_reply, json_reply
+from simulator.scenario.stage import Progress, ScenarioRunningError, Stage
+from simulator.web import admin_messages as messages
+from simulator.web.admin_faults import AdminFaults
+from simulator.web.admin_managed import AdminManaged
+from simulator.web.admin_topics import AdminTopics, unknown_topic
+from simulator.web.endpoint import Asked, Endpoint, RefusedError, openapi, route
+from simulator.web.json_replies import json_reply
 
-_LARGEST_PAGE = 10_000
-
-
-class PublishBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One event to publish: `payload` (JSON object or text) with its type, or `payload_base64`, any bytes at all."""
-
-    event_type: str | None = "Interaction"
-    payload: dict[str, Any] | str | None = None
-    payload_base64: str | None = None
-    event_uuid: str | None = None
-    created_at_ms: int | None = None
-
-
-class RevokeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which token to revoke; all of them when none is named."""
-
-    token: str | None = None
+OPENAPI_PATH = "/openapi.json"
 
 
 class Admin:
@@ -42,93 +24,147 @@ class Admin:
         self._stage = stage
 
     def routes(self) -> list[web.RouteDef]:
+        rows = self.endpoints()
+        document = openapi(rows, title="byoc simulate", version="1")
+
+        async def described(_request: web.Request) -> web.Response:
+            return json_reply(document)
+
+        return [*map(route, rows), web.get(OPENAPI_PATH, described)]
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every call under `/v1`, and `/live`."""
         return [
-            web.get("/live", self._live),
-            web.get("/v1/ledger", self._ledger),
-            web.get("/v1/routing", self._routing),
-            web.get("/v1/stats", self._stats),
-            web.get("/v1/scenario", self._scenario),
-            web.post("/v1/scenario", self._start_scenario),
-            web.post("/v1/tokens/revoke", self._revoke),
-            web.post("/v1/topics/event/{name}/events", self._publish),
+            *self._own(),
+            *self._levers(),
+            *AdminTopics(self._org).endpoints(),
+            *AdminFaults(self._org).endpoints(),
+            *AdminManaged(self._org).endpoints(),
         ]
 
-    async def _live(self, _request: web.Request) -> web.Response:
-        return json_reply({"status": "up"})
+    def _own(self) -> list[Endpoint]:
+        return [
+            Endpoint(method="GET", path="/live", summary="Is it up", answer=self._live, reply=messages.Live),
+            Endpoint(
+                method="GET",
+                path="/v1/ledger",
+                summary="What was published, in replay order",
+                answer=self._ledger,
+                query=messages.Page,
+                reply=messages.LedgerPage,
+            ),
+            Endpoint(
+                method="GET",
+                path="/v1/routing",
+                summary="Every routing request, its answers and its end",
+                answer=self._routing,
+                reply=messages.RoutingReply,
+            ),
+            Endpoint(
+                method="GET",
+                path="/v1/stats",
+                summary="Counts, open calls and allocations",
+                answer=self._stats,
+                reply=messages.Stats,
+            ),
+            Endpoint(
+                method="GET",
+                path="/v1/scenario",
+                summary="How far the newest play is",
+                answer=self._scenario,
+                reply=Progress,
+            ),
+            Endpoint(
+                method="POST",
+                path="/v1/scenario",
+                summary="Start a play",
+                answer=self._start_scenario,
+                body=ScenarioOptions,
+                reply=Progress,
+                status=202,
+            ),
+        ]
 
-    async def _ledger(self, request: web.Request) -> web.Response:
-        """Entries with an index above `after`; `next` is the `after` of the next page."""
-        try:
-            after = int(request.query.get("after", "0"))
-            limit = int(request.query.get("limit", str(_LARGEST_PAGE)))
-        except ValueError:
-            return error_reply(400, 400, "after and limit must be whole numbers")
-        if after < 0 or not 1 <= limit <= _LARGEST_PAGE:
-            return error_reply(400, 400, f"after must be 0 or more, limit 1 to {_LARGEST_PAGE}")
-        page = self._org.ledger.page(after, limit)
-        return json_reply(
-            {
-                "events": page,
-                "next": page[-1].index if page else after,
-                "finished": self._stage.finished and after + len(page) >= len(self._org.ledger),
-            }
+    def _levers(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                method="POST",
+                path="/v1/tokens/revoke",
+                summary="Revoke a token, or all",
+                answer=self._revoke,
+                body=messages.RevokeBody,
+                reply=messages.RevokeReply,
+            ),
+            Endpoint(
+                method="GET",
+                path="/v1/clock",
+                summary="The simulator's time",
+                answer=self._clock,
+                reply=messages.ClockReply,
+            ),
+            Endpoint(
+                method="POST",
+                path="/v1/clock/advance",
+                summary="Let time pass at once",
+                answer=self._advance,
+                body=messages.AdvanceBody,
+                reply=messages.ClockReply,
+            ),
+        ]
+
+    async def _live(self, _asked: Asked) -> messages.Live:
+        return messages.Live(status="up")
+
+    async def _ledger(self, asked: Asked) -> messages.LedgerPage:
+        after: int = asked.query.after
+        page = self._org.ledger.page(after, asked.query.limit)
+        return messages.LedgerPage(
+            events=page,
+            next=page[-1].index if page else after,
+            finished=self._stage.finished and after + len(page) >= len(self._org.ledger),
         )
 
-    async def _routing(self, _request: web.Request) -> web.Response:
-        return json_reply({"requests": self._org.desk.requests()})
+    async def _routing(self, _asked: Asked) -> messages.RoutingReply:
+        return messages.RoutingReply(requests=self._org.desk.requests())
 
-    async def _stats(self, _request: web.Request) -> web.Response:
+    async def _stats(self, _asked: Asked) -> messages.Stats:
         org = self._org
-        return json_reply(
-            {
-                "published": len(org.ledger),
-                "by_expectation": org.ledger.counts(),
-                "routing": org.desk.counts(),
-                "rejected_answers": org.desk.rejected_answers,
-                "tokens_issued": org.tokens.issued,
-                "topics": org.log.topics,
-            }
+        now_ms = org.clock.now_ms()
+        return messages.Stats(
+            published=len(org.ledger),
+            by_expectation=org.ledger.counts(),
+            routing=org.desk.counts(),
+            rejected_answers=org.desk.rejected_answers,
+            tokens_issued=org.tokens.issued,
+            topics=org.log.topics,
+            calls_opened=org.calls.opened,
+            open_calls=org.calls.shown(),
+            delivered=org.calls.delivered,
+            delivery_allocation=messages.AllocationReply(used=org.deliveries.used(now_ms), limit=org.deliveries.limit),
+            publish_allocation=messages.AllocationReply(used=org.publishes.used(now_ms), limit=org.publishes.limit),
         )
 
-    async def _scenario(self, _request: web.Request) -> web.Response:
-        return json_reply(self._stage.progress())
+    async def _scenario(self, _asked: Asked) -> Progress:
+        return self._stage.progress()
 
-    async def _start_scenario(self, request: web.Request) -> web.Response:
+    async def _start_scenario(self, asked: Asked) -> Progress:
         try:
-            self._stage.start(msgspec.json.decode(await request.read() or b"{}", type=ScenarioOptions))
-        except msgspec.MsgspecError as error:
-            return error_reply(400, 400, f"reading the scenario's options: {error}")
+            self._stage.start(asked.body)
         except UnknownTopicError as error:
-            return self._unknown_topic(str(error.args[0]))
+            raise unknown_topic(self._org, error) from error
         except ScenarioRunningError as error:
-            return error_reply(409, 409, str(error))
-        return json_reply(self._stage.progress(), status=202)
+            raise RefusedError(409, str(error)) from error
+        return self._stage.progress()
 
-    async def _revoke(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        try:
-            token = msgspec.json.decode(body, type=RevokeBody).token if body else None
-        except msgspec.MsgspecError as error:
-            return error_reply(400, 400, f"reading which token to revoke: {error}")
-        return json_reply({"revoked": self._org.tokens.revoke(token)})
+    async def _revoke(self, asked: Asked) -> messages.RevokeReply:
+        return messages.RevokeReply(revoked=self._org.tokens.revoke(asked.body.token))
 
-    async def _publish(self, request: web.Request) -> web.Response:
-        topic = "/event/" + request.match_info["name"]
-        try:
-            entry = _publish(self._org, topic, msgspec.json.decode(await request.read(), type=PublishBody))
-        except (msgspec.MsgspecError, binascii.Error) as error:
-            return error_reply(400, 400, f"reading the event to publish: {error}")
-        except UnknownTopicError:
-            return self._unknown_topic(topic)
-        return json_reply(entry, status=201)
+    async def _clock(self, _asked: Asked) -> messages.ClockReply:
+        clock = self._org.clock
+        return messages.ClockReply(now_ms=clock.now_ms(), advanced_ms=clock.advanced_ms)
 
-    def _unknown_topic(self, topic: str) -> web.Response:
-        return error_reply(404, 404, f"there is no topic {topic}; there are: {', '.join(self._org.log.topics)}")
-
-
-def _publish(org: Org, topic: str, body: PublishBody) -> Entry:
-    if body.payload_base64 is not None:
-        payload = base64.b64decode(body.payload_base64, validate=True)
-        return org.publish_bytes(topic, payload, event_uuid=body.event_uuid)
-    text = entries.as_json(body.payload) if isinstance(body.payload, dict) else body.payload
-    return org.publish(topic, body.event_type, text, event_uuid=body.event_uuid, created_at_ms=body.created_at_ms)
+    async def _advance(self, asked: Asked) -> messages.ClockReply:
+        self._org.clock.advance(round(asked.body.seconds * 1000))
+        self._org.conclude_overdue_routing()
+        self._org.log.purge(self._org.clock.now_ms())
+        return await self._clock(asked)

@@ -6,11 +6,18 @@ import msgspec
 from aiohttp import web
 
 
+class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The error shape of the Interaction Service API, used for all of our own calls too."""
+
+    code: int
+    message: str
+
+
 def json_reply(value: Any, *, status: int = 200) -> web.Response:
     """Structs, lists, dictionaries; bytes become base64 text."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
 def error_reply(status: int, code: int, message: str) -> web.Response:
-    """The error shape of the Interaction Service API, used for all of our own calls too."""
-    return json_reply({"code": code, "message": message}, status=status)
+    """A call that was refused."""
+    return json_reply(ErrorReply(code=code, message=message), status=status)

@@ -1,4 +1,4 @@
-"""The OAuth token endpoint: client credentials and JWT bearer, with a reply of the keys that Salesforce sends.
+"""The OAuth token endpoint: client credentials, JWT bearer, username-password; its reply has the keys of Salesforce.
 
 oauthlib checks the messages and writes the error replies; what is ours is who may have a token and what it looks like.
 """
@@ -12,12 +12,19 @@ from typing import Any
 import jwt
 from aiohttp import web
 from oauthlib.common import Request
-from oauthlib.oauth2 import ClientCredentialsGrant, OAuth2Error, RequestValidator, TokenEndpoint
+from oauthlib.oauth2 import (
+    ClientCredentialsGrant,
+    OAuth2Error,
+    RequestValidator,
+    ResourceOwnerPasswordCredentialsGrant,
+    TokenEndpoint,
+)
 from oauthlib.oauth2.rfc6749 import errors
 from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 from oauthlib.oauth2.rfc6749.tokens import OAuth2Token, TokenBase
 
 from simulator.org import Org
+from simulator.settings import Settings
 from simulator.tokens import same_secret
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  # a path
@@ -35,14 +42,14 @@ class _Token(TokenBase):
     def __init__(self, org: Org) -> None:
         self._org = org
 
-    def create_token(self, _request: Request, refresh_token: bool = False) -> OAuth2Token:  # noqa: ARG002  # oauthlib's
+    def create_token(self, request: Request, refresh_token: bool = False) -> OAuth2Token:  # noqa: ARG002  # oauthlib's
         org = self._org
         issued_at = str(org.clock.now_ms())
         identity = f"{org.instance_url}/id/{org.settings.org_id}/{USER_ID}"
         digest = hmac.digest(org.settings.client_secret.encode(), (identity + issued_at).encode(), hashlib.sha256)
         return OAuth2Token(
             {
-                "access_token": org.tokens.issue(),
+                "access_token": org.tokens.issue(request.user or org.settings.client_id),
                 "signature": base64.b64encode(digest).decode(),
                 "scope": SCOPE,
                 "instance_url": org.instance_url,
@@ -76,6 +83,13 @@ class _Clients(RequestValidator):
     def validate_scopes(self, *_args: Any, **_kwargs: Any) -> bool:
         return True
 
+    def validate_user(self, username: str, password: str, _client: Any, request: Request) -> bool:
+        settings = self._org.settings
+        if not same_secret(username, settings.username) or not password_is_right(settings, password):
+            return False
+        request.user = username
+        return True
+
     def save_token(self, *_args: Any, **_kwargs: Any) -> None:
         """Nothing to do: the token is valid from its creation."""
 
@@ -97,13 +111,14 @@ class _JwtBearerGrant(GrantTypeBase):
     def create_token_response(self, request: Request, token_handler: TokenBase) -> tuple[dict[str, str], str, int]:
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
         try:
-            self._check(getattr(request, "assertion", None))  # oauthlib: absent parameters are no attributes
+            # oauthlib: absent parameters are no attributes
+            request.user = self._subject(getattr(request, "assertion", None))
         except OAuth2Error as error:
             return headers, error.json, error.status_code
         assert isinstance(token_handler, _Token)  # noqa: S101  # for the type checker: the endpoint has one handler
         return headers, json.dumps(token_handler.create_token(request)), 200
 
-    def _check(self, assertion: str | None) -> None:
+    def _subject(self, assertion: str | None) -> str:
         settings = self._org.settings
         if not assertion:
             raise errors.InvalidRequestError("assertion is missing")
@@ -127,6 +142,12 @@ class _JwtBearerGrant(GrantTypeBase):
             raise errors.InvalidGrantError("user hasn't approved this consumer")
         if not isinstance(claims["exp"], int | float) or claims["exp"] * 1000 <= self._org.clock.now_ms():
             raise errors.InvalidGrantError("expired assertion")
+        return settings.username
+
+
+def password_is_right(settings: Settings, password: str) -> bool:
+    """The user's password with the security token behind it, as from an address that is not trusted."""
+    return same_secret(password, settings.password + settings.security_token)
 
 
 def _basic_credentials(request: Request) -> tuple[str, str] | None:
@@ -143,7 +164,11 @@ def _basic_credentials(request: Request) -> tuple[str, str] | None:
 
 def routes(org: Org) -> list[web.RouteDef]:
     """The token endpoint of one org."""
-    grants = {"client_credentials": ClientCredentialsGrant(_Clients(org)), JWT_BEARER: _JwtBearerGrant(org)}
+    grants = {
+        "client_credentials": ClientCredentialsGrant(_Clients(org)),
+        "password": ResourceOwnerPasswordCredentialsGrant(_Clients(org), refresh_token=False),
+        JWT_BEARER: _JwtBearerGrant(org),
+    }
     endpoint = TokenEndpoint("client_credentials", _Token(org), grants)  # type: ignore[arg-type]  # stub says str
 
     async def token(request: web.Request) -> web.Response:

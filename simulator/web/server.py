@@ -5,8 +5,9 @@ from aiohttp import web
 from simulator.org import Org
 from simulator.pubsub.server import PortInUseError
 from simulator.scenario.stage import Stage
-from simulator.web import interaction, oauth
+from simulator.web import identity, interaction, oauth, soap
 from simulator.web.admin import Admin
+from simulator.wire.identity import Identity
 
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 
@@ -15,15 +16,17 @@ class HttpServer:
     """Serves one org over HTTP."""
 
     def __init__(self, org: Org, stage: Stage) -> None:
-        self._app = web.Application(client_max_size=_MAX_BODY_BYTES)
-        self._app.add_routes([*oauth.routes(org), *interaction.routes(org), *Admin(org, stage).routes()])
+        self._app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[identity.login_faults(org)])
+        for part in (oauth, soap, identity, interaction):
+            self._app.add_routes(part.routes(org))
+        self._app.add_routes(Admin(org, stage).routes())
         self._runner: web.AppRunner | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, certificate: Identity | None = None) -> int:
         """Return the bound port. Raises `PortInUseError`."""
         runner = web.AppRunner(self._app, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, ssl_context=certificate.ssl_context() if certificate else None)
         try:
             await site.start()
         except OSError as error:

@@ -70,6 +70,8 @@ def test_a_port_in_use_is_one_clear_message(option: str) -> None:
         pytest.param(["--keepalive-s", "0"], "above zero", id="no keepalive"),
         pytest.param(["--events", "0"], "at least 1", id="no events"),
         pytest.param(["--public-key-file", "missing.pem"], "missing.pem", id="no key file"),
+        pytest.param(["--zero-credit-close", "reset"], "--wire-faults", id="reset without the wire"),
+        pytest.param(["--tls-dir", "/dev/null/x"], "/dev/null/x", id="no place for certificates"),
         pytest.param(["--grpc-port", "70000"], "70000", id="no port number"),
     ],
 )

@@ -1,10 +1,7 @@
 """The simulator's Pub/Sub API over a real socket, judged by a bare gRPC client: what the wire contract promises."""
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -12,65 +9,28 @@ import grpc.aio
 import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
-from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 from simulator import replay_ids
 from simulator.bench_feed import preload
+from simulator.faults.fault import STREAMS
 from simulator.pubsub.server import PortInUseError
 from simulator.server import Simulator
 from simulator.settings import Settings
-from tests.support.simulator import RunningSimulator, running_simulator
-
-TOPIC = "/event/ByocOutbound__e"
-PREFIX = "sfdc.platform.eventbus.grpc."
-LATEST, EARLIEST, CUSTOM = pb.LATEST, pb.EARLIEST, pb.CUSTOM
-DEADLINE_S = 10.0
-
-
-@asynccontextmanager
-async def connected(**knobs: Any) -> AsyncIterator[tuple[RunningSimulator, Any]]:
-    async with running_simulator(**knobs) as sim, grpc.aio.insecure_channel(sim.grpc_address) as channel:
-        yield sim, PubSubStub(channel)
-
-
-def subscribe(stub: Any, sim: RunningSimulator) -> Any:
-    return stub.Subscribe(metadata=sim.metadata())
-
-
-def fetch(n: int, preset: int = EARLIEST, replay_id: bytes = b"", topic: str = TOPIC) -> pb.FetchRequest:
-    return pb.FetchRequest(topic_name=topic, replay_preset=preset, replay_id=replay_id, num_requested=n)
-
-
-async def read(call: Any) -> Any:
-    return await asyncio.wait_for(call.read(), DEADLINE_S)
-
-
-async def read_events(call: Any, count: int) -> list[pb.ConsumerEvent]:
-    """Read until that many events came; more than asked for is an error of the test's subject."""
-    events: list[pb.ConsumerEvent] = []
-    while len(events) < count:
-        response = await read(call)
-        assert response is not grpc.aio.EOF, f"the stream ended after {len(events)} of {count} events"
-        events.extend(response.events)
-    assert len(events) == count
-    return events
-
-
-async def failure_of(call: Any) -> grpc.aio.AioRpcError:
-    async def drain() -> None:
-        while await read(call) is not grpc.aio.EOF:
-            pass
-
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await drain()
-    return caught.value
-
-
-def trailers_of(error: grpc.aio.AioRpcError) -> dict[str, Any]:
-    return dict(error.trailing_metadata() or ())
-
-
-def ids(events: list[pb.ConsumerEvent]) -> list[str]:
-    return [event.event.id for event in events]
+from tests.support.pubsub_client import (
+    CUSTOM,
+    LATEST,
+    PREFIX,
+    TOPIC,
+    connected,
+    failure_of,
+    fetch,
+    ids,
+    read,
+    read_events,
+    subscribe,
+    trailers_of,
+    until,
+)
+from tests.support.simulator import running_simulator
 
 
 async def test_earliest_delivers_all_retained_events_in_the_order_of_their_replay_ids() -> None:
@@ -187,12 +147,13 @@ async def test_an_idle_stream_gets_an_empty_response_with_a_position_to_resume_f
 @pytest.mark.parametrize(
     ("how", "code"),
     [
+        pytest.param("reset", grpc.StatusCode.INTERNAL, id="as a reset"),
         pytest.param("unavailable", grpc.StatusCode.UNAVAILABLE, id="as unavailable"),
         pytest.param("ok", grpc.StatusCode.OK, id="as a plain end"),
     ],
 )
 async def test_a_stream_without_credit_is_closed_without_trailers(how: str, code: grpc.StatusCode) -> None:
-    async with connected(zero_credit_close_s=0.4, zero_credit_close=how) as (sim, stub):
+    async with connected(zero_credit_close_s=0.4, zero_credit_close=how, wire_faults=how == "reset") as (sim, stub):
         sim.publish_message("cv-1", "one")
         call = subscribe(stub, sim)
         await call.write(fetch(1))
@@ -290,12 +251,14 @@ def with_value(metadata: tuple[tuple[str, str], ...], name: str, value: str) -> 
         pytest.param(lambda m: with_value(m, "accesstoken", "stale"), "service.auth.error", id="token not valid"),
     ],
 )
-@pytest.mark.parametrize("method", ["Subscribe", "GetTopic", "GetSchema", "Publish"])
+@pytest.mark.parametrize(
+    "method", ["Subscribe", "ManagedSubscribe", "PublishStream", "GetTopic", "GetSchema", "Publish"]
+)
 async def test_every_rpc_checks_its_headers(change: Any, code: str, method: str) -> None:
     async with connected() as (sim, stub):
         metadata = change(sim.metadata())
-        if method == "Subscribe":
-            error = await failure_of(stub.Subscribe(metadata=metadata))
+        if method in STREAMS:
+            error = await failure_of(getattr(stub, method)(metadata=metadata))
         else:
             request = {"GetTopic": pb.TopicRequest(), "GetSchema": pb.SchemaRequest(), "Publish": pb.PublishRequest()}
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -397,13 +360,6 @@ async def test_a_bad_publish_request_fails_as_a_whole(
     assert trailers_of(caught.value).get("error-code") == (PREFIX + code if code else None)
 
 
-@pytest.mark.parametrize("method", ["ManagedSubscribe", "PublishStream"])
-async def test_what_is_not_built_is_answered_with_unimplemented(method: str) -> None:
-    async with connected() as (sim, stub):
-        error = await failure_of(getattr(stub, method)(metadata=sim.metadata()))
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
 @pytest.mark.parametrize("port", ["grpc_port", "http_port"])
 async def test_two_simulators_do_not_share_a_port(port: str) -> None:
     async with running_simulator() as sim:
@@ -411,10 +367,3 @@ async def test_two_simulators_do_not_share_a_port(port: str) -> None:
         second = Simulator(Settings(**({"grpc_port": 0, "http_port": 0} | {port: taken})))
         with pytest.raises(PortInUseError, match=str(taken)):
             await second.__aenter__()
-
-
-async def until(condition: Any) -> None:
-    """Wait for a condition; fail after a deadline."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110  # the condition is another object's state, it has no event to wait for
-            await asyncio.sleep(0.005)

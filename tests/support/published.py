@@ -35,7 +35,7 @@ def published_events(org: Org, topic: str | None = None) -> list[Published]:
     ledger = [entry for entry in org.ledger.page(0, len(org.ledger)) if entry.topic == topic]
     assert [entry.replay_id for entry in ledger] == [event.replay_id for event in events]
     assert [entry.event_uuid for entry in ledger] == [event.event.id for event in events]
-    decoded = [org.schema(topic).decode(event.event.payload) for event in events]
+    decoded = [org.event_schema(topic).decode(event.event.payload) for event in events]
     return [
         Published(entry, event.event_type, event.event_payload) for entry, event in zip(ledger, decoded, strict=True)
     ]

@@ -1,0 +1,41 @@
+"""Marks that a call leaves in its own response for the edge in front of it. Pure.
+
+Only the edge can break a stream below gRPC, and only the call knows when. So the call sends a message that no client
+ever sees: the edge finds the secret in it, takes it out, and does what it says to this stream or connection.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+_LAYOUT: Final = struct.Struct(">BI")
+
+
+class MarkKind(IntEnum):
+    """What the edge is to do."""
+
+    RESET = 1
+    GOAWAY = 2
+    CUT = 3
+    BLACK_HOLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An order to the edge; `http2_error` for those that carry one."""
+
+    kind: MarkKind
+    http2_error: int = 0
+
+    def encode(self, secret: bytes) -> bytes:
+        return secret + _LAYOUT.pack(self.kind, self.http2_error)
+
+
+def find_mark(data: bytes, secret: bytes) -> tuple[int, Mark] | None:
+    """Where a mark begins in a piece of a response, and the mark; it is short enough never to be split."""
+    at = data.find(secret)
+    if at < 0:
+        return None
+    kind, code = _LAYOUT.unpack_from(data, at + len(secret))
+    return at, Mark(MarkKind(kind), code)
