@@ -61,7 +61,7 @@ class Transport:
             ("grpc.max_receive_message_length", _MAX_RESPONSE_BYTES),
             ("grpc.keepalive_time_ms", int(endpoint.ping_interval_s * 1000)),
             ("grpc.keepalive_timeout_ms", int(endpoint.ping_timeout_s * 1000)),
-            # the one above is not looked at by the watchdog of pings, which waits 60 s (grpcio 1.82)
+            # the one above is not looked at by the watchdog of pings, which waits 60 s (grpcio 1.85)
             ("grpc.http2.ping_timeout_ms", int(endpoint.ping_timeout_s * 1000)),
             ("grpc.http2.max_pings_without_data", 0),  # a quiet topic has no data for minutes
             ("grpc.use_local_subchannel_pool", 1),  # else a new channel reuses the dead connection of the old one
