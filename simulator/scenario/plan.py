@@ -166,6 +166,7 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
     target_kind = rng.choice(targets)
     prefixes = {"rep": "005", "queue": "00G", "flow": "300"}
     target_id = _record_id(rng, prefixes[target_kind]) if target_kind in prefixes else None
+    joining_user_id = _record_id(rng, "005")
     # Without channelData a request has no id of its own; such a one is left to the partner.
     bare = planned is Planned.ANSWER and rng.random() < 0.1
     return RoutingPlan(
@@ -177,7 +178,8 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
         planned=planned,
         names_work_item=rng.random() < 0.5,
         cancel_after=rng.uniform(0.1, 0.5),
-        joining_user_id=_record_id(rng, "005"),
+        # a rep who was asked for by name is the one who joins
+        joining_user_id=target_id if target_kind == "rep" and target_id else joining_user_id,
         joining_entry_id=new_uuid(rng),
         leaving_entry_id=new_uuid(rng),
     )

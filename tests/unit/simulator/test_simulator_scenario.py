@@ -257,3 +257,10 @@ def test_a_slow_pace_gives_one_event_at_a_time() -> None:
     pacer = Pacer(2, 0.0)
     assert pacer.due(0.4) == 0
     assert pacer.due(0.6) == 1
+
+
+def test_a_rep_who_was_asked_for_by_name_is_the_one_who_joins() -> None:
+    plans = [step.routing for script in SCRIPTS for step in script.steps if step.routing is not None]
+    asked = [plan for plan in plans if plan.target_kind == "rep"]
+    assert asked
+    assert [plan.joining_user_id for plan in asked] == [plan.target_id for plan in asked]
