@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from byoc.verification.evidence import Evidence, Published
-from schemas.records import DeliveryKind, Outcome
+from schemas.records import DeliveryKind, Outcome, RoutingOutcome
 
 # Which final outcomes agree with Salesforce's conclusion. Where two are allowed, the router's own deadline or refusal
 # and Salesforce's event crossed: both tell the truth, by event time ours came first.
@@ -161,13 +161,25 @@ def _judge_routing(evidence: Evidence, verdict: Verdict) -> None:
     verdict.leaked += [
         f"outcome of a routing request {name} that was never made" for name in final if name not in known
     ]
+    answered = {(call.request_id, call.created_at_ms) for call in evidence.calls if call.api == "routingResult"}
     for request in evidence.concluded:
         outcome = final.get(request.event_uuid)
         if outcome is None:
             verdict.lost.append(f"routing request {request.event_uuid} has no outcome")
-        elif request.concluded is None or outcome.outcome not in AGREEING[request.concluded]:
+        elif request.concluded is None or not _agrees(outcome, request.concluded, answered):
             ours, theirs = outcome.outcome, request.concluded
             verdict.lost.append(f"routing request {request.event_uuid} ended as {ours}, for Salesforce as {theirs}")
+
+
+def _agrees(outcome: RoutingOutcome, concluded: str, answered: set[tuple[str | None, int]]) -> bool:
+    """True when our outcome and Salesforce's conclusion tell the same.
+
+    The call `routingResult` names the conversation and no request. A refusal that reaches Salesforce after its own
+    request was withdrawn refuses the next one: for us, who had not answered that one yet, it failed.
+    """
+    if concluded == "refused" and outcome.outcome == Outcome.FAILED:
+        return not any(name == outcome.request_id and at_ms <= outcome.settled_at_ms for name, at_ms in answered)
+    return outcome.outcome in AGREEING[concluded]
 
 
 def _repeated(names: Sequence[Name]) -> list[tuple[Name, int]]:

@@ -1,0 +1,68 @@
+"""What the verdict calls lost, of routing requests."""
+
+import pytest
+
+from byoc.verification.evidence import Concluded, Evidence
+from byoc.verification.verdict import judge
+from schemas.records import RoutingOutcome, SalesforceCall
+
+SETTLED_MS = 2_000
+
+
+def outcome(kind: str) -> RoutingOutcome:
+    return RoutingOutcome(
+        request_id="second",
+        revision=0,
+        conversation_id="c",
+        org_id="o",
+        outcome=kind,
+        routing_type="Transfer",
+        target_kind="queue",
+        ambiguous=False,
+        created_at_ms=1_000,
+        settled_at_ms=SETTLED_MS,
+        request_event_uuid="asked",
+    )
+
+
+def refusal_of(request_id: str, at_ms: int) -> SalesforceCall:
+    return SalesforceCall(
+        call_id=f"{request_id}-{at_ms}",
+        conversation_id="c",
+        org_id="o",
+        api="routingResult",
+        method="POST",
+        body="{}",
+        request_id=request_id,
+        created_at_ms=at_ms,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "call", "lost"),
+    [
+        pytest.param("refused", "refused", refusal_of("second", 1_500), 0, id="refused for both"),
+        pytest.param("routed", "refused", refusal_of("second", 1_500), 1, id="routed, but refused for Salesforce"),
+        pytest.param("failed", "refused", refusal_of("second", 1_500), 1, id="our own refusal counts as refused"),
+        pytest.param(
+            "failed", "refused", refusal_of("first", 900), 0, id="the refusal of a withdrawn request came late"
+        ),
+        pytest.param("failed", "refused", refusal_of("second", 2_500), 0, id="our refusal came after the late one"),
+        pytest.param("failed", "routed", refusal_of("first", 900), 1, id="failed, but routed for Salesforce"),
+    ],
+)
+def test_an_outcome_must_agree_with_what_salesforce_concluded(
+    ours: str, theirs: str, call: SalesforceCall, lost: int
+) -> None:
+    evidence = Evidence(
+        published=[],
+        concluded=[Concluded(event_uuid="asked", concluded=theirs)],
+        events=[],
+        deliveries=[],
+        tasks=[],
+        outcomes=[outcome(ours)],
+        calls=[call],
+        dead_letters=0,
+        received=[],
+    )
+    assert len(judge(evidence).lost) == lost
