@@ -56,10 +56,10 @@ class Blows:
 
     def _end_zombie(self, zombie: Child) -> str:
         """A zombie must find out by itself that it was replaced, before it does harm; how it ended, in words."""
-        deadline = time.monotonic() + ZOMBIE_ENDS_S / (4 if zombie.name == "connect" else 1)
+        deadline = time.monotonic() + ZOMBIE_ENDS_S
         while time.monotonic() < deadline and zombie.is_running():
             time.sleep(0.1)
-        if zombie.is_running():  # a connect worker stays up with its tasks FAILED, a rejoined streams worker lives on
+        if zombie.is_running():  # a streams worker that has joined again lives on
             zombie.kill()
             self.kills += 1
             return "zombie lived on, killed"

@@ -136,8 +136,8 @@ class System:
         return self.streams_urls[name]
 
     def launch_connect(self) -> Child:
-        """Start the connect worker, or start it again after a kill."""
-        return self._launch("connect", "connect", *map(str, self._connect_files))
+        """Start the connect worker, or start it again after its end: it ends when a task fails."""
+        return self._launch("connect", "connect", *map(str, self._connect_files), "--exit-on-failure")
 
     def await_connect(self) -> str:
         """Wait for the connect worker's `ready` line; its REST URL."""
