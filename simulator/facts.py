@@ -9,23 +9,6 @@ from typing import Any
 
 import msgspec
 
-_STATE_TYPES = frozenset(
-    {
-        "DeliveryAcknowledgement",
-        "ReadAcknowledgement",
-        "MessageUpdated",
-        "ParticipantChanged",
-        "SessionStatusChanged",
-        "QueuePosition",
-        "EndUserConsentUpdated",
-        "MessageDeliveryFailed",
-        "RoutingWorkResult",
-        "TransferProgress",
-        "ParticipantsConferenced",
-        "ConsultConversationInfo",
-    }
-)
-_EPHEMERAL_TYPES = frozenset({"TypingStartedIndicator", "TypingStoppedIndicator", "ProgressIndicator"})
 _DELIVERED_MESSAGES = frozenset({"StaticContentMessage", "ChoicesMessage", "FormMessage"})
 _ANSWERS = frozenset({"ChoicesResponseMessage", "FormResponseMessage"})
 _SENDERS_TO_END_USER = frozenset({"Agent", "Chatbot", "System", "DigitalWorker"})
@@ -40,6 +23,31 @@ class Expectation(StrEnum):
     STATE = "state"
     ROUTING_REQUEST = "routing_request"
     ROUTING_RESULT = "routing_result"
+
+
+# All 20 entry types of the public schema. A Message goes out only when its envelope and content allow it.
+EXPECTED_OF: dict[str, Expectation] = {
+    "Message": Expectation.DELIVER,
+    "TypingStartedIndicator": Expectation.EPHEMERAL,
+    "TypingStoppedIndicator": Expectation.EPHEMERAL,
+    "ProgressIndicator": Expectation.EPHEMERAL,
+    "Note": Expectation.WITHHOLD,
+    "FlagRaise": Expectation.WITHHOLD,
+    "FlagLower": Expectation.WITHHOLD,
+    "ParticipantChanged": Expectation.STATE,
+    "SessionStatusChanged": Expectation.STATE,
+    "DeliveryAcknowledgement": Expectation.STATE,
+    "ReadAcknowledgement": Expectation.STATE,
+    "QueuePosition": Expectation.STATE,
+    "MessageUpdated": Expectation.STATE,
+    "MessageDeliveryFailed": Expectation.STATE,
+    "EndUserConsentUpdated": Expectation.STATE,
+    "ConsultConversationInfo": Expectation.STATE,
+    "TransferProgress": Expectation.STATE,
+    "ParticipantsConferenced": Expectation.STATE,
+    "RoutingWorkResult": Expectation.STATE,
+    "RoutingResult": Expectation.ROUTING_RESULT,
+}
 
 
 class RoutingFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +104,7 @@ def _expectation(
 ) -> Expectation:
     if entry_type == "Message":
         return _message_expectation(body, entry, content)
-    if entry_type == "RoutingResult":
-        return Expectation.ROUTING_RESULT
-    if entry_type in _EPHEMERAL_TYPES:
-        return Expectation.EPHEMERAL
-    return Expectation.STATE if entry_type in _STATE_TYPES else Expectation.WITHHOLD
+    return EXPECTED_OF.get(entry_type or "", Expectation.WITHHOLD)
 
 
 def _message_expectation(body: dict[str, Any], entry: dict[str, Any], content: dict[str, Any]) -> Expectation:

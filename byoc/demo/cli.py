@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from byoc.demo.view import View, table_of
+from byoc.demo.view import View, table_of, table_of_types
 from byoc.settings import Settings
 from byoc.system.child import ChildError
 from byoc.system.http import post_json
@@ -87,6 +87,7 @@ def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdi
             trace=system.shape.folder / "trace.jsonl",
             each_look=look,
         )
+    console.print(table_of_types(verdict.by_type))
     console.print(table_of(verdict))
     for finding in verdict.findings():
         console.print(finding, highlight=False, soft_wrap=True)

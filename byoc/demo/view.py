@@ -11,6 +11,7 @@ from rich.table import Table
 from byoc.errors import ByocError
 from byoc.system.http import get_json
 from byoc.system.system import System
+from byoc.verification.entry_types import Fate, TypeCount
 from byoc.verification.verdict import Verdict
 
 PLAIN_EVERY = 5  # looks; a log file needs no line a second
@@ -65,6 +66,19 @@ class View:
             "timed out": routing["timed_out"],
             "cancelled": routing["cancelled"],
         }
+
+
+def table_of_types(types: list[TypeCount]) -> Table:
+    """What became of each entry type: its class, how many were published, and where those ended."""
+    table = Table(title="every entry type", padding=(0, 1, 0, 0))  # narrow enough for the 110 characters of a log
+    table.add_column("entry type", no_wrap=True)
+    table.add_column("class", no_wrap=True)
+    for name in ("published", *Fate):
+        table.add_column(str(name), justify="right", no_wrap=True)
+    for row in types:
+        fates = (str(row.fates[fate]) for fate in Fate)
+        table.add_row(row.entry_type, row.expected, str(row.published), *fates)
+    return table
 
 
 def table_of(verdict: Verdict) -> Table:

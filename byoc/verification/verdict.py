@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from byoc.verification.entry_types import TypeCount, count_types
 from byoc.verification.evidence import Evidence, Published
 from schemas.records import DeliveryKind, Outcome, RoutingOutcome
 
@@ -36,6 +37,7 @@ class Verdict:
     outcomes: Counter[str] = field(default_factory=Counter)
     by_expectation: Counter[str] = field(default_factory=Counter)
     ephemeral: int = 0
+    by_type: list[TypeCount] = field(default_factory=list)
     repeats: int = 0
     dead_letters: int = 0
     lost: list[str] = field(default_factory=list)
@@ -80,6 +82,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict = Verdict(
         published=len(evidence.published),
         by_expectation=Counter(e.expect for e in evidence.published if e.duplicate_of_seq is None),
+        by_type=count_types(evidence),
         dead_letters=evidence.dead_letters,
         repeats=sum(line.repeat for line in evidence.received),
     )

@@ -20,6 +20,13 @@ class Kind(StrEnum):
     PROGRESS = "progress"
     SUPERVISOR = "supervisor"
     ROUTING = "routing"
+    CONSENT = "consent"
+    UPLOAD = "upload"
+    DELIVERY_FAILED = "delivery_failed"
+    CONSULT = "consult"
+    TRANSFER_PROGRESS = "transfer_progress"
+    CONFERENCED = "conferenced"
+    WORK_ACCEPTED = "work_accepted"
 
 
 # Messages lead, typing indicators come next: they are sent for every message that is typed slowly enough.
@@ -36,6 +43,13 @@ DEFAULT_SHARES: dict[str, float] = {
     Kind.PROGRESS: 1,
     Kind.SUPERVISOR: 1,
     Kind.ROUTING: 5,
+    Kind.CONSENT: 0.1,
+    Kind.UPLOAD: 0.1,
+    Kind.DELIVERY_FAILED: 0.1,
+    Kind.CONSULT: 0.1,
+    Kind.TRANSFER_PROGRESS: 0.1,
+    Kind.CONFERENCED: 0.1,
+    Kind.WORK_ACCEPTED: 0.1,
 }
 
 
@@ -45,7 +59,8 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     `events`: about how many events; conversations are played to their end, and results of routing come on top.
     `rate`: events per second, 0 for as fast as possible. `conversations`: how many are open at the same time.
     `steps`: the average number of events in the middle of a conversation.
-    `shares`: weights by `Kind` that replace the defaults. `plain_text_share`: messages that are plain text.
+    `shares`: weights by `Kind` that replace the defaults; every kind with a weight is played, however rare, by the
+    first eight conversations. `plain_text_share`: messages that are plain text.
     `duplicate_share`: events that come a second time under another replay id.
     `ignore_share`, `cancel_share`, `result_first_share`: what is planned for routing requests; the rest is left to
     the partner.

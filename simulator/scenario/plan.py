@@ -14,6 +14,7 @@ from simulator.scenario.texts import some_text, some_whisper
 from simulator.seeded import new_uuid, seeded
 
 CHANNEL_ADDRESS_ID = "c0ffee00-0000-4000-8000-0000000000c1"
+ROLL_CALL = 8  # the first conversations of a play, which share every kind among them
 _LONGEST_REPEAT_GAP = 3  # steps between an event and its duplicate
 _TARGETS = ("rep", "queue", "flow", "external", "skills")
 _BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -40,6 +41,13 @@ class StepKind(StrEnum):
     SUPERVISOR_JOINED = "supervisor_joined"
     SUPERVISOR_LEFT = "supervisor_left"
     ROUTING_REQUESTED = "routing_requested"
+    CONSENT = "consent"
+    UPLOAD = "upload"
+    DELIVERY_FAILED = "delivery_failed"
+    CONSULT = "consult"
+    TRANSFER_PROGRESS = "transfer_progress"
+    CONFERENCED = "conferenced"
+    WORK_ACCEPTED = "work_accepted"
     REP_LEFT = "rep_left"
     SESSION_ENDED = "session_ended"
 
@@ -100,8 +108,8 @@ def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
     rng = seeded(seed, f"conversation {number}")
     conversation_id = new_uuid(rng)
     steps = [_step(rng, StepKind.SESSION_STARTED), _step(rng, StepKind.REP_JOINED)]
-    for kind in _middle(rng, options):
-        steps.extend(_steps_of(rng, kind, options))
+    for kind, whole in _middle(rng, options, number):
+        steps.extend(_steps_of(rng, kind, options, whole=whole))
     steps += [_step(rng, StepKind.REP_LEFT), _step(rng, StepKind.SESSION_ENDED)]
     return Script(
         number=number,
@@ -116,13 +124,26 @@ def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
     )
 
 
-def _middle(rng: random.Random, options: ScenarioOptions) -> list[Kind]:
+def _middle(rng: random.Random, options: ScenarioOptions, number: int) -> list[tuple[Kind, bool]]:
+    """The kinds in their order; True for those that are to play every step they have."""
     weights = options.weights()
     count = rng.randint(max(1, options.steps // 2), options.steps * 3 // 2)
-    return rng.choices([Kind(name) for name in weights], weights=list(weights.values()), k=count)
+    drawn = rng.choices([Kind(name) for name in weights], weights=list(weights.values()), k=count)
+    middle = [(kind, False) for kind in drawn]
+    for kind in _called(weights, number):
+        middle.insert(rng.randint(0, len(middle)), (kind, True))
+    # Before any routing request: it is the first rep's, and must not count as the joining that a request waits for.
+    return sorted(middle, key=lambda each: each[0] is not Kind.WORK_ACCEPTED)
 
 
-def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions) -> list[Step]:
+def _called(weights: dict[str, float], number: int) -> list[Kind]:
+    """What this conversation plays whatever is drawn, so that a play of `ROLL_CALL` conversations lacks no kind."""
+    wanted = [Kind(name) for name, weight in weights.items() if weight > 0]
+    return wanted[number - 1 :: ROLL_CALL] if number <= ROLL_CALL else []
+
+
+def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions, *, whole: bool) -> list[Step]:
+    """The steps of one kind: those that are drawn, or with `whole` one of each that it has."""
     match kind:
         case Kind.MESSAGE:
             plain = rng.random() < options.plain_text_share
@@ -135,16 +156,29 @@ def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions) -> list[
         case Kind.NOTE | Kind.INTERNAL:
             steps = [_step(rng, StepKind(kind.value), text=some_whisper(rng))]
         case Kind.TYPING:
-            steps = [_step(rng, StepKind.TYPING_STARTED), _step(rng, StepKind.TYPING_STOPPED)][: rng.randint(1, 2)]
+            steps = [_step(rng, StepKind.TYPING_STARTED), _step(rng, StepKind.TYPING_STOPPED)]
+            steps = steps if whole else steps[: rng.randint(1, 2)]
         case Kind.RECEIPT:
             # Read before delivered is normal.
-            steps = [_step(rng, rng.choice((StepKind.DELIVERED, StepKind.READ)))]
+            receipts = (StepKind.READ, StepKind.DELIVERED)
+            steps = [_step(rng, each) for each in (receipts if whole else (rng.choice(receipts),))]
         case Kind.SUPERVISOR:
             steps = [_step(rng, StepKind.SUPERVISOR_JOINED), _step(rng, StepKind.SUPERVISOR_LEFT)]
         case Kind.QUEUE_POSITION:
             steps = [_step(rng, StepKind.QUEUE_POSITION, number=rng.randint(1, 20))]
         case Kind.UNKNOWN | Kind.ECHO | Kind.PROGRESS:
             steps = [_step(rng, StepKind(kind.value), text=some_text(rng))]
+        case Kind.CONSULT:
+            steps = [_step(rng, StepKind.CONSULT, variant=new_uuid(rng))]  # another conversation, between reps
+        case (
+            Kind.CONSENT
+            | Kind.UPLOAD
+            | Kind.DELIVERY_FAILED
+            | Kind.TRANSFER_PROGRESS
+            | Kind.CONFERENCED
+            | Kind.WORK_ACCEPTED
+        ):
+            steps = [_step(rng, StepKind(kind.value))]
     return steps
 
 

@@ -9,6 +9,7 @@ from simulator import entries
 from simulator.entries import Json
 from simulator.facts import Expectation, Facts, RoutingFacts
 from simulator.scenario.contents import BUILDERS
+from simulator.scenario.notices import NOTICES, notice
 from simulator.scenario.plan import CHANNEL_ADDRESS_ID, RoutingPlan, Script, Step, StepKind
 
 
@@ -99,6 +100,8 @@ def render_participant(
 
 
 def _author(script: Script, step: Step, moment: Moment) -> tuple[Json, str, Json | None]:
+    if step.kind in NOTICES:
+        return entries.participant("conversation", "automated", "System"), "System", None
     match step.kind:
         case StepKind.ECHO:
             return entries.end_user(script.end_user_subject), "Customer", None
@@ -173,7 +176,7 @@ def _state_entry(script: Script, step: Step, moment: Moment) -> Json:
             supervisor = entries.participant("agent", script.supervisor_user_id, "Supervisor")
             return entries.participant_changed(step.entry_id, operation, supervisor, "Supervisor")
         case _:
-            raise ValueError(f"rendering step {step.kind}: it has no entry of its own")
+            return notice(script, step, moment.at_ms)
 
 
 def _routing_requested(script: Script, plan: RoutingPlan) -> Rendered:

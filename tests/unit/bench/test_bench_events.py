@@ -9,6 +9,7 @@ import pytest
 from bench.events import Played, play
 from schemas.codec import decode
 from schemas.records import Delivery, OutboundEvent, RoutingOutcome, RoutingTask
+from simulator.facts import Expectation, read_facts
 from streams.core.conversation import apply
 from streams.core.rules import Rules
 from tests.support.domain import MemoryState
@@ -30,6 +31,14 @@ def test_the_same_seed_plays_the_same_events(events: list[Played]) -> None:
 def test_events_are_about_a_kilobyte_and_can_be_read_back(events: list[Played]) -> None:
     assert decode(OutboundEvent, events[0].value) == events[0].record
     assert 900 < sum(len(played.value) for played in events) / COUNT < 1200
+
+
+def test_the_mixture_is_the_one_that_is_written_down() -> None:
+    played = list(play(40_000, now_ms=NOW_MS))
+    facts = [read_facts(each.record.event_type, each.record.payload) for each in played]
+    share = Counter(fact.expect for fact in facts)
+    named = {"deliver": 42, "state": 25, "ephemeral": 18, "withhold": 9, "routing_request": 4}
+    assert {name: round(share[Expectation(name)] / 400) for name in named} == pytest.approx(named, abs=2)
 
 
 def test_the_processor_delivers_what_the_events_say_each_entry_once(events: list[Played]) -> None:

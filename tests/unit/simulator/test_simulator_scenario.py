@@ -10,12 +10,12 @@ import pytest
 
 from simulator import entries
 from simulator.clock import SystemClock
-from simulator.facts import Expectation, read_facts
+from simulator.facts import EXPECTED_OF, Expectation, read_facts
 from simulator.org import Org
 from simulator.routing_desk import Answer, AnswerRejectedError, Conclusion, Planned
 from simulator.scenario.options import DEFAULT_SHARES, Kind, ScenarioOptions
 from simulator.scenario.pacing import Pacer
-from simulator.scenario.plan import Script, StepKind, write_script
+from simulator.scenario.plan import ROLL_CALL, Script, StepKind, write_script
 from simulator.scenario.player import Player
 from simulator.scenario.render import Moment, render
 from simulator.settings import Settings
@@ -80,6 +80,37 @@ def test_the_mixture_follows_the_shares() -> None:
     only_notes = ScenarioOptions(shares=dict.fromkeys(DEFAULT_SHARES, 0.0) | {Kind.NOTE: 1.0})
     middle = {step.kind for step in write_script(only_notes, seed=1, number=1).steps[2:-2]}
     assert middle == {StepKind.NOTE}
+
+
+@pytest.mark.parametrize("seed", range(1, 13))
+def test_the_first_conversations_play_every_step_there_is_whatever_the_seed(seed: int) -> None:
+    scripts = [write_script(ScenarioOptions(), seed=seed, number=number) for number in range(1, ROLL_CALL + 1)]
+    assert {step.kind for script in scripts for step in script.steps} == set(StepKind)
+
+
+def test_a_kind_without_weight_is_not_called() -> None:
+    options = ScenarioOptions(shares={Kind.CONSULT: 0})
+    scripts = [write_script(options, seed=5, number=number) for number in range(1, ROLL_CALL + 1)]
+    assert {step.kind for script in scripts for step in script.steps} == set(StepKind) - {StepKind.CONSULT}
+
+
+def test_the_first_reps_work_is_accepted_before_anyone_is_asked_for() -> None:
+    options = ScenarioOptions(shares={Kind.WORK_ACCEPTED: 20, Kind.ROUTING: 20})
+    for number in range(1, 40):
+        kinds = [step.kind for step in write_script(options, seed=5, number=number).steps]
+        accepted = [at for at, kind in enumerate(kinds) if kind is StepKind.WORK_ACCEPTED]
+        asked = [at for at, kind in enumerate(kinds) if kind is StepKind.ROUTING_REQUESTED]
+        assert not (accepted and asked) or max(accepted) < min(asked)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 7, 11])
+async def test_a_play_of_a_few_hundred_events_publishes_every_entry_type(seed: int) -> None:
+    _, events = await play(events=400, seed=seed)
+    counted = Counter(event.entry.entry_type for event in events if event.entry.expect is not Expectation.WITHHOLD)
+    kept = {event.entry.entry_type for event in events if event.entry.expect is Expectation.WITHHOLD}
+    assert len(EXPECTED_OF) == 20
+    for entry_type, expectation in EXPECTED_OF.items():
+        assert entry_type in (kept if expectation is Expectation.WITHHOLD else counted)
 
 
 def test_an_event_is_about_one_kilobyte() -> None:
