@@ -147,15 +147,19 @@ def seated_by(requests: Sequence[RoutingRequest], subject: str | None, at_ms: in
 
 def declined_by(requests: Sequence[RoutingRequest], routing_type: str | None) -> RoutingRequest | None:
     """The request whose target declined: the newest with an early success, else the newest without a result."""
-    fitting = [
+    fitting = [each for each in of_type(requests, routing_type) if not is_closed(each)]
+    waiting = [each for each in fitting if each.results]
+    return max(waiting or fitting, key=_created, default=None)
+
+
+def of_type(requests: Sequence[RoutingRequest], routing_type: str | None) -> list[RoutingRequest]:
+    """The requests whose routing type, where it is known, is the named one; all that are known when none is named."""
+    return [
         each
         for each in requests
         if each.facts is not None
-        and not is_closed(each)
         and (not routing_type or not each.facts.routing_type or routing_type == each.facts.routing_type)
     ]
-    waiting = [each for each in fitting if each.results]
-    return max(waiting or fitting, key=_created, default=None)
 
 
 def _awaits_joining(request: RoutingRequest, at_ms: int) -> bool:

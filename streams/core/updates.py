@@ -29,7 +29,7 @@ from streams.core.entries import (
     SESSION_STATUS_CHANGED,
     Entry,
 )
-from streams.core.join import choose, declined_by, seated_by
+from streams.core.join import choose, declined_by, of_type, seated_by
 from streams.core.keys import record_id
 from streams.core.participants import SERVING_ROLES, Operation, changes, with_changes
 from streams.core.reading import as_filled_text, as_text
@@ -81,9 +81,9 @@ def _participants(change: Change) -> None:
             _seat(change, each.subject)
 
 
-def _seat(change: Change, subject: str | None) -> None:
+def _seat(change: Change, subject: str | None, routing_type: str | None = None) -> None:
     at_ms = change.event.created_at_ms
-    request = seated_by(change.open_requests(), subject, at_ms)
+    request = seated_by(of_type(change.open_requests(), routing_type), subject, at_ms)
     if request is not None:
         # clocks differ: who joins on a success has not joined before it
         after_ms = max(at_ms, *(result.created_at_ms for result in request.results))
@@ -191,7 +191,7 @@ def _work(change: Change) -> None:
     if work.work_id is not None:
         _learn_work(change, work.work_id, work.routing_type)
     if work.event is Event.SEATED:
-        _seat(change, work.bot_id)
+        _seat(change, work.bot_id, work.routing_type)
     elif work.event is Event.WORK_DECLINED:
         request = declined_by(change.open_requests(), work.routing_type)
         if request is not None:

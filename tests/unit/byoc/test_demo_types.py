@@ -69,6 +69,7 @@ def counted(events: list[Published], *, accepted: str | None = None, unmirrored:
         deliveries=[delivery] if accepted else [],
         tasks=[],
         outcomes=[],
+        calls=[],
         dead_letters=0,
         received=[line] if accepted else [],
     )

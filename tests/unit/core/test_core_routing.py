@@ -429,6 +429,14 @@ def test_an_accepted_offer_closes_the_request() -> None:
     assert partition.outcome_words() == ["routed"]
 
 
+def test_work_that_is_accepted_for_another_kind_of_routing_closes_nothing() -> None:
+    partition = Partition()
+    partition.read(requested(userId=None, queueId="00GHs00000AbCdE"))
+    partition.read(result("None", at=2 * SECOND))
+    partition.read(entry("RoutingWorkResult", {"workType": "Accepted", "routingType": "Initial"}, at=3 * SECOND))
+    assert partition.request("r1").state == "DONE"
+
+
 def test_an_accepted_request_that_is_never_confirmed_ends_as_failed() -> None:
     partition = Partition()
     partition.read(requested())
