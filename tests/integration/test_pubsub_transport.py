@@ -13,6 +13,7 @@ from connectors.pubsub.events import ReplayPreset
 from connectors.pubsub.transport import Endpoint, Transport
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubServicer, add_PubSubServicer_to_server
+from tests.support.faulty_org import faulty
 
 TOKEN = Token(access_token="the-token", instance_url="https://org.my.salesforce.com", org_id="00DHs000000DemoMAC")
 TOPIC = "/event/X__e"
@@ -117,3 +118,23 @@ async def test_the_three_headers_a_trace_id_and_the_numbers_of_the_preset_go_ove
     assert metadata["tenantid"] == "00DHs000000DemoMAC"
     assert metadata["x-client-trace-id"]
     assert request == pb.FetchRequest(topic_name=TOPIC, replay_preset=2, replay_id=b"\x00\x01", num_requested=42)
+
+
+async def test_a_connection_that_goes_dark_is_noticed_within_the_ping_time_out():
+    async with faulty(wire_faults=True, keepalive_s=0.05) as org:
+        org.publish(2)
+        sent = dict(org.sim.metadata())
+        token = Token(access_token=sent["accesstoken"], instance_url=sent["instanceurl"], org_id=sent["tenantid"])
+        endpoint = Endpoint(address=org.sim.grpc_address, tls=False, ping_interval_s=0.3, ping_timeout_s=0.3)
+        transport = Transport(endpoint)
+        try:
+            stream = transport.subscribe(token, org.sim.topic)
+            await stream.open(ReplayPreset.EARLIEST, None, 100)
+            await stream.read()
+            await org.order("black_hole", after_events=0)
+            async with asyncio.timeout(15):  # grpc's own time-out is 60 s
+                with pytest.raises(RpcError):
+                    while await stream.read():
+                        pass
+        finally:
+            await transport.close()
