@@ -10,7 +10,7 @@ import pytest
 from connectors.auth import Token
 from connectors.pubsub.errors import CODE_PREFIX, Action, RpcError
 from connectors.pubsub.events import ReplayPreset
-from connectors.pubsub.transport import Endpoint, Transport
+from connectors.pubsub.transport import Endpoint, SubscribeStream, Transport
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubServicer, add_PubSubServicer_to_server
 from tests.support.faulty_org import faulty
@@ -120,6 +120,11 @@ async def test_the_three_headers_a_trace_id_and_the_numbers_of_the_preset_go_ove
     assert request == pb.FetchRequest(topic_name=TOPIC, replay_preset=2, replay_id=b"\x00\x01", num_requested=42)
 
 
+async def read_on(stream: SubscribeStream) -> None:
+    while await stream.read():
+        pass
+
+
 async def test_a_connection_that_goes_dark_is_noticed_within_the_ping_time_out():
     async with faulty(wire_faults=True, keepalive_s=0.05) as org:
         org.publish(2)
@@ -132,9 +137,7 @@ async def test_a_connection_that_goes_dark_is_noticed_within_the_ping_time_out()
             await stream.open(ReplayPreset.EARLIEST, None, 100)
             await stream.read()
             await org.order("black_hole", after_events=0)
-            async with asyncio.timeout(15):  # grpc's own time-out is 60 s
-                with pytest.raises(RpcError):
-                    while await stream.read():
-                        pass
+            with pytest.raises(RpcError):
+                await asyncio.wait_for(read_on(stream), 15)  # grpc's own time-out is 60 s
         finally:
             await transport.close()
