@@ -34,7 +34,8 @@ async def started(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 async def test_it_says_where_it_serves_plays_and_stops_cleanly(stop: signal.Signals) -> None:
-    async with started(*FREE_PORTS, "--events", "50", "--rate", "0", "--start", "--preload", "10") as process:
+    play = ("--events", "50", "--rate", "0", "--start", "--routing-timeout-s", "0.5")  # nobody answers its requests
+    async with started(*FREE_PORTS, *play, "--preload", "10") as process:
         assert process.stdout is not None
         line = (await asyncio.wait_for(process.stdout.readline(), DEADLINE_S)).decode()
         match = re.fullmatch(r"ready grpc=127\.0\.0\.1:(\d+) http=127\.0\.0\.1:(\d+)\n", line)
