@@ -14,6 +14,7 @@ from byoc.settings import Settings
 from byoc.system.child import ChildError
 from byoc.system.http import post_json
 from byoc.system.system import Shape, System, own_topics, running
+from byoc.verification.trace import TRACE_FILE
 from byoc.verification.verdict import Verdict
 from byoc.verification.waiting import scenario_is_over, settled_verdict
 
@@ -84,7 +85,7 @@ def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdi
             system.bootstrap_servers,
             system.shape.topics,
             system.partner_log,
-            trace=system.shape.folder / "trace.jsonl",
+            trace=system.shape.folder / TRACE_FILE,
             each_look=look,
         )
     console.print(table_of_types(verdict.by_type))

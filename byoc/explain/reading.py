@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from connectors.pubsub.mapping import FieldNames, Mapper, Source, Unreadable
+from connectors.pubsub.mapping import ROUTING_REQUESTED, FieldNames, Mapper, Source, Unreadable
 from schemas.records import OutboundEvent
+from streams.core.reading import compact_json
 
-_ROUTING_REQUESTED = "RoutingRequested"
 _PAYLOAD_FIELDS = frozenset({"payload", "entryType", "entryPayload", "conversationIdentifier", "routingParameters"})
 _TYPE, _PAYLOAD = "type", "payload"
 _UNNAMED = "unknown"
@@ -53,15 +53,15 @@ def _record(value: Mapping[str, Any], now_ms: int) -> OutboundEvent:
         event_type=value["event_type"],
         created_at_ms=created_at_ms,
         received_at_ms=_number(value.get("received_at_ms"), created_at_ms),
-        payload=payload if isinstance(payload, str) else _json(payload),
-        extra_fields=extra if extra is None or isinstance(extra, str) else _json(extra),
+        payload=payload if isinstance(payload, str) else compact_json(payload),
+        extra_fields=extra if extra is None or isinstance(extra, str) else compact_json(extra),
     )
 
 
 def _mapped(event_type: Any, payload: Any, others: Mapping[str, Any], now_ms: int) -> OutboundEvent:
     """As the source connector maps it. An event without a key still says what it is."""
     created_at_ms = _number(others.get("CreatedDate"), now_ms)
-    text = payload if isinstance(payload, str) else _json(payload)
+    text = payload if isinstance(payload, str) else compact_json(payload)
     kind = event_type if isinstance(event_type, str) else ""
     decoded = {_TYPE: kind, _PAYLOAD: text, **others, "CreatedDate": created_at_ms}
     mapper = Mapper(Source(topic="", org_id="", fields=FieldNames(event_type=_TYPE, payload=_PAYLOAD)))
@@ -102,11 +102,11 @@ def _event_type(payload: Mapping[str, Any]) -> str:
     inner = _object(payload.get("payload")) or payload
     if "entryType" in inner or "entryPayload" in inner:
         return "Interaction"
-    return _ROUTING_REQUESTED if "routingParameters" in inner or "routingType" in inner else "Interaction"
+    return ROUTING_REQUESTED if "routingParameters" in inner or "routingType" in inner else "Interaction"
 
 
 def _names_the_type(name: str, value: Any) -> bool:
-    return value in ("Interaction", _ROUTING_REQUESTED) or ("type" in name.lower() and isinstance(value, str))
+    return value in ("Interaction", ROUTING_REQUESTED) or ("type" in name.lower() and isinstance(value, str))
 
 
 def _plain(value: Any) -> Any:
@@ -127,7 +127,3 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 def _number(value: Any, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

@@ -16,12 +16,12 @@ from byoc.fault.schedule import plan
 from byoc.settings import Settings
 from byoc.system.http import get_json, post_json
 from byoc.system.system import Shape, System, own_topics, running
+from byoc.verification.trace import TRACE_FILE
 from byoc.verification.verdict import Verdict
 from byoc.verification.waiting import scenario_is_over, settled_verdict
 
 PLAY_EVENTS = 1500  # a play is short, so that the last one ends soon after the last round
 LOOK_S = 0.5
-TRACE = "trace.jsonl"
 
 
 @click.command()
@@ -56,7 +56,7 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int) -> None:
     for finding in verdict.findings():
         click.echo(finding)
     if not verdict.is_clean():
-        click.echo(f"the records of these conversations are in {shape.folder / TRACE}")
+        click.echo(f"the records of these conversations are in {shape.folder / TRACE_FILE}")
     click.echo(f"{counts} {verdict.last_line()}")
     sys.exit(0 if verdict.is_clean() else 1)
 
@@ -74,7 +74,7 @@ def _break(system: System, blows: Blows, *, seed: int, rounds: int, rate: float)
         system.bootstrap_servers,
         system.shape.topics,
         system.partner_log,
-        trace=system.shape.folder / TRACE,
+        trace=system.shape.folder / TRACE_FILE,
         each_look=blows.revive,
     )
 

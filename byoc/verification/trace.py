@@ -10,6 +10,8 @@ from byoc import kafka_client
 from schemas.codec import decode
 from schemas.topics import Topics
 
+TRACE_FILE = "trace.jsonl"  # in the folder of a run
+
 
 def write_trace(file: Path, findings: list[str], bootstrap_servers: str, topics: Topics) -> int:
     """Write one JSON line per record, by its time, of each conversation that a finding names; return their number.

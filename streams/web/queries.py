@@ -57,11 +57,9 @@ def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Me
 def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership) -> None:
     @app.page("/v1/conversations/{conversation_id}")  # type: ignore[untyped-decorator]  # faust has no types
     async def conversation(self: Any, request: Any, conversation_id: str) -> Any:
-        if not ownership.is_ready():
-            return self.json(ownership.progress(), status=RECOVERING)
-        elsewhere = await ownership.answer_of_owner(conversation_id, request)
-        if elsewhere is not None:
-            return self.json(elsewhere.body, status=elsewhere.status)
+        instead = await _answer_of_others(self, ownership, conversation_id, request)
+        if instead is not None:
+            return instead
         found = tables.conversation(conversation_id)
         if found is None:
             return self.json({"error": f"no conversation {conversation_id}"}, status=404)
@@ -72,10 +70,16 @@ def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership
 
     @app.page("/v1/conversations/{conversation_id}/deliveries/{delivery_id}")  # type: ignore[untyped-decorator]
     async def delivery(self: Any, request: Any, conversation_id: str, delivery_id: str) -> Any:
-        if not ownership.is_ready():
-            return self.json(ownership.progress(), status=RECOVERING)
-        elsewhere = await ownership.answer_of_owner(conversation_id, request)
-        if elsewhere is not None:
-            return self.json(elsewhere.body, status=elsewhere.status)
+        instead = await _answer_of_others(self, ownership, conversation_id, request)
+        if instead is not None:
+            return instead
         status = delivery_status(tables, conversation_id, delivery_id)
         return self.json({"conversation_id": conversation_id, "delivery_id": delivery_id, "status": status})
+
+
+async def _answer_of_others(page: Any, ownership: Ownership, conversation_id: str, request: Any) -> Any:
+    """Progress while nobody can tell, or what the owner of the conversation answers; None when that is this worker."""
+    if not ownership.is_ready():
+        return page.json(ownership.progress(), status=RECOVERING)
+    elsewhere = await ownership.answer_of_owner(conversation_id, request)
+    return None if elsewhere is None else page.json(elsewhere.body, status=elsewhere.status)
