@@ -65,6 +65,7 @@ def create_app(settings: StreamsSettings) -> ExactlyOnceApp:
     add_agents(app, topics, processor)
     add_queries(app, tables, topics, metrics)
     app.on_recovered = processor.recover
+    app.before_commit = processor.write_changelog
 
     @app.task  # type: ignore[untyped-decorator]  # faust has no types
     async def run_timers(app: Any) -> None:  # noqa: ARG001  Faust passes the app

@@ -1,5 +1,8 @@
 """Counters of the processor. One registry per app, so that two apps in one process do not collide."""
 
+from collections import Counter as Occurrences
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 
@@ -17,17 +20,17 @@ class Metrics:
             ["kind", "reason"],
             registry=self.registry,
         )
-        # Counted in a plain dictionary and added up when asked: an increment behind the library's lock costs 1 us,
-        # and each event makes one.
-        self._counts: dict[tuple[str, str], int] = {}
+        # Counted on the side and added up when asked: an increment behind the library's lock costs 1 us, and each
+        # event makes one.
+        self._counts = Occurrences[tuple[str, str]]()
 
-    def count(self, kind: str, reason: str) -> None:
-        """Count one occurrence, for example ("withheld", "note"). From the event loop only."""
-        self._counts[kind, reason] = self._counts.get((kind, reason), 0) + 1
+    def count(self, occurrences: Iterable[tuple[str, str]]) -> None:
+        """Count occurrences by kind and reason, for example ("withheld", "note"). From the event loop only."""
+        self._counts.update(occurrences)
 
     def exposition(self) -> bytes:
         """The text format of Prometheus. From the event loop only."""
-        counts, self._counts = self._counts, {}
+        counts, self._counts = self._counts, Occurrences()
         for (kind, reason), count in counts.items():
             self._steps.labels(kind, reason).inc(count)
         return generate_latest(self.registry)

@@ -22,18 +22,26 @@ class SeenIndex:
     def __init__(self) -> None:
         self._expiry: dict[int, Seen] = {}
         self._fresh: dict[int, tuple[Seen, list[bytes]]] = {}
+        self._asked = ("", _digest(""))  # an entry is asked for, and added right after: one digest serves both
 
     def __len__(self) -> int:
         return len(self._expiry)
 
     def get(self, key: str) -> Seen | None:
         """The entry, or None when it was never seen or has been forgotten."""
-        return self._expiry.get(int.from_bytes(_digest(key)))
+        digest = _digest(key)
+        self._asked = (key, digest)
+        return self._expiry.get(int.from_bytes(digest))
 
     def add(self, key: str, seen: Seen) -> None:
         """Remember a key from now on; `take_segments` brings it to the changelog."""
-        shared, digests = self._fresh.setdefault(seen.expires_at_ms, (seen, []))
-        digest = _digest(key)
+        expires_at_ms = seen.expires_at_ms
+        if expires_at_ms not in self._fresh:
+            self._fresh[expires_at_ms] = (seen, [])
+        shared, digests = self._fresh[expires_at_ms]
+        asked, digest = self._asked
+        if asked != key:
+            digest = _digest(key)
         self._expiry[int.from_bytes(digest)] = shared
         digests.append(digest)
 

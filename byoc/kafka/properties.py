@@ -13,7 +13,8 @@ class Memory(StrEnum):
 JAVA_OPTIONS: dict[Memory, tuple[str, ...]] = {
     # C1 only and the serial collector: half the start time and memory, and no GC threads beside the tests.
     Memory.SMALL: ("-Xms256m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-    Memory.BENCH: ("-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
+    # Warm, and no collector's threads beside the broker's on its one core.
+    Memory.BENCH: ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC"),
 }
 
 LOGGING = """\

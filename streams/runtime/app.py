@@ -12,6 +12,7 @@ from faust.transport.drivers import TRANSPORTS
 from streams.runtime.errors import TransactionLost
 from streams.runtime.handoff import Handoff
 from streams.runtime.kafka_client import KafkaTransactions
+from streams.runtime.partition import OwnedPartition
 from streams.runtime.partitions import Partitions
 from streams.runtime.ticket import TicketTopic
 
@@ -47,6 +48,7 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         self.handoff = Handoff()
         self.fetch_rest_s = fetch_rest_s
         self.on_recovered: Callable[[], None] = lambda: None
+        self.before_commit: Callable[[OwnedPartition], None] = lambda _: None
 
         def new_producer(partition: int) -> KafkaTransactions:
             return KafkaTransactions(
@@ -63,6 +65,7 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         self.partitions = Partitions(
             new_producer,
             end_process,
+            self._before_commit,
             commit_linger_s=commit_linger_s,
             max_open_s=max_open_s,
             settle_timeout_s=settle_timeout_s,
@@ -77,6 +80,9 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
             stream_wait_empty=True,
             **options,
         )
+
+    def _before_commit(self, partition: OwnedPartition) -> None:
+        self.before_commit(partition)
 
     def ticket_topic(self, name: str) -> Any:
         """An input topic of agents that take whole batches."""

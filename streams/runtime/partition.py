@@ -28,20 +28,25 @@ class OwnedPartition:
         producer: TransactionalProducer,
         executor: Executor,
         on_lost: Callable[[TransactionLost], None],
+        before_commit: "Callable[[OwnedPartition], None]" = lambda _: None,
         *,
         commit_linger_s: float,
         max_open_s: float,
         settle_timeout_s: float,
     ) -> None:
-        """`on_lost` must end the process. A drained partition commits `commit_linger_s` after its batch, any other at
-        the latest `max_open_s` after the first record of the transaction. One that is not settled in `settle_timeout_s`
-        is lost."""
+        """`before_commit` may produce the last records of a transaction that is about to be committed; `on_lost` must
+        end the process.
+
+        A drained partition commits `commit_linger_s` after its batch, any other at the latest `max_open_s` after the
+        first record of the transaction. One that is not settled in `settle_timeout_s` is lost.
+        """
         self.number = number
         self.producer = producer
         self.timers = DueHeap()
         self.transactions = 0
         self._executor = executor
         self._on_lost = on_lost
+        self._before_commit = before_commit
         self._commit_linger_s = commit_linger_s
         self._max_open_s = max_open_s
         self._settle_timeout_s = settle_timeout_s
@@ -126,6 +131,7 @@ class OwnedPartition:
         if not self._is_whole:
             await self._run(self.producer.abort)
             raise TransactionLost(self.number, "a batch was half applied; its transaction is aborted")
+        self._before_commit(self)
         offsets, self._next_offsets = self._next_offsets, {}
         await self._run(self.producer.commit, offsets)
 

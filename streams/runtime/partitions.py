@@ -16,14 +16,16 @@ class Partitions:
         self,
         new_producer: Callable[[int], TransactionalProducer],
         on_lost: Callable[[TransactionLost], None],
+        before_commit: Callable[[OwnedPartition], None] = lambda _: None,
         *,
         commit_linger_s: float,
         max_open_s: float,
         settle_timeout_s: float,
     ) -> None:
-        """`on_lost` must end the process: see `TransactionLost`."""
+        """`before_commit` as in `OwnedPartition`. `on_lost` must end the process: see `TransactionLost`."""
         self._new_producer = new_producer
         self._on_lost = on_lost
+        self._before_commit = before_commit
         self._commit_linger_s = commit_linger_s
         self._max_open_s = max_open_s
         self._settle_timeout_s = settle_timeout_s
@@ -65,6 +67,7 @@ class Partitions:
             producer,
             self._executor,
             self._on_lost,
+            self._before_commit,
             commit_linger_s=self._commit_linger_s,
             max_open_s=self._max_open_s,
             settle_timeout_s=self._settle_timeout_s,

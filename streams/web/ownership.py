@@ -41,11 +41,15 @@ class Ownership:
             "changelog_records_remaining": max(0, recovery.active_remaining_total()) if recovery.in_recovery else 0,
         }
 
+    def partition_of(self, conversation_id: str) -> int:
+        """The partition number of a conversation."""
+        return partition_of(conversation_id.encode(), self._app.conf.topic_partitions)
+
     async def answer_of_owner(self, conversation_id: str, request: Any) -> Answer | None:
         """The owning worker's answer, or None when this worker owns the key (or the caller asked just this one)."""
         if "local" in request.query:
             return None
-        partition = partition_of(conversation_id.encode(), self._app.conf.topic_partitions)
+        partition = self.partition_of(conversation_id)
         if self._app.partitions.get(partition) is not None:
             return None
         for url, topics in self._app.assignor.tables_metadata().items():

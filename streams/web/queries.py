@@ -60,10 +60,11 @@ def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership
         instead = await _answer_of_others(self, ownership, conversation_id, request)
         if instead is not None:
             return instead
-        found = tables.conversation(conversation_id)
+        state = tables.partition(ownership.partition_of(conversation_id))
+        found = state.conversation(conversation_id)
         if found is None:
             return self.json({"error": f"no conversation {conversation_id}"}, status=404)
-        requests = [tables.request(conversation_id, request_id) for request_id in found.open_request_ids]
+        requests = [state.request(conversation_id, request_id) for request_id in found.open_request_ids]
         answer = views.conversation(found)
         answer["open_requests"] = [views.routing_request(value) for value in requests if value is not None]
         return self.json(answer)
@@ -73,7 +74,8 @@ def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership
         instead = await _answer_of_others(self, ownership, conversation_id, request)
         if instead is not None:
             return instead
-        status = delivery_status(tables, conversation_id, delivery_id)
+        state = tables.partition(ownership.partition_of(conversation_id))
+        status = delivery_status(state, conversation_id, delivery_id)
         return self.json({"conversation_id": conversation_id, "delivery_id": delivery_id, "status": status})
 
 

@@ -24,12 +24,20 @@ class Rig:
         self.cluster = self.producer.cluster
         self.lost: list[TransactionLost] = []
 
-    def partition(self, *, linger_s: float = 0.001, max_open_s: float = 30.0, settle_s: float = 30.0) -> OwnedPartition:
+    def partition(
+        self,
+        *,
+        linger_s: float = 0.001,
+        max_open_s: float = 30.0,
+        settle_s: float = 30.0,
+        before_commit: Callable[[OwnedPartition], None] = lambda _: None,
+    ) -> OwnedPartition:
         return OwnedPartition(
             0,
             self.producer,
             self.executor,
             self.lost.append,
+            before_commit,
             commit_linger_s=linger_s,
             max_open_s=max_open_s,
             settle_timeout_s=settle_s,
@@ -67,6 +75,26 @@ async def test_outputs_and_offsets_become_visible_together(rig: Rig) -> None:
     assert rig.values() == []
     await partition.commit()
     assert (rig.values(), rig.cluster.offsets) == ([b"a", b"b"], {("in", 0): 7})
+
+
+async def test_what_is_written_before_a_commit_is_in_its_transaction(rig: Rig) -> None:
+    partition = rig.partition(before_commit=lambda owned: owned.producer.produce("changelog", b"last"))
+    await partition.commit()
+    assert rig.values() == []  # nothing is open
+    await put(partition, b"a", 1)
+    await partition.commit()
+    assert (rig.values(), rig.cluster.offsets) == ([b"a", b"last"], {("in", 0): 1})
+
+
+async def test_a_failure_before_a_commit_ends_the_process_without_it(rig: Rig) -> None:
+    def fail(_: OwnedPartition) -> None:
+        raise ZeroDivisionError
+
+    partition = rig.partition(before_commit=fail)
+    await put(partition, b"a", 1)
+    with pytest.raises(TransactionLost):
+        await partition.commit()
+    assert (rig.values(), rig.cluster.offsets, len(rig.lost)) == ([], {}, 1)
 
 
 async def test_an_offset_is_committed_with_its_own_transaction_only(rig: Rig) -> None:
