@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+READY := .venv/.compiled
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FAST_TESTS := $(wildcard tests/unit tests/property tests/architecture tests/golden)
 
@@ -17,7 +18,7 @@ FAST_TESTS := $(wildcard tests/unit tests/property tests/architecture tests/gold
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
-demo: $(INSTALLED) ## Play a day of conversations through the whole system: make demo ARGS="--events 20000 --rate 2000"
+demo: $(READY) ## Play a day of conversations through the whole system: make demo ARGS="--events 20000 --rate 2000"
 	$(BIN)/byoc demo $(ARGS)
 
 test: static ## Everything, on a real Kafka; what CI runs
@@ -26,16 +27,16 @@ test: static ## Everything, on a real Kafka; what CI runs
 check: static ## Format, lint, types, import contracts and the fast tests
 	$(BIN)/python -m pytest $(FAST_TESTS) $(PYTEST_ARGS)
 
-static: $(INSTALLED)
+static: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fault: $(INSTALLED) ## Kill, pause and restart the parts under load, then count: make fault SEED=1 ROUNDS=20
+fault: $(READY) ## Kill, pause and restart the parts under load, then count: make fault SEED=1 ROUNDS=20
 	$(BIN)/byoc fault --seed $(SEED) --rounds $(ROUNDS) $(ARGS)
 
-bench: $(INSTALLED) ## Measure; results in bench/results/latest.json
+bench: $(READY) ## Measure; results in bench/results/latest.json
 	$(BIN)/python -m bench $(ARGS)
 
 format: $(INSTALLED) ## Put the code into the one format
@@ -46,9 +47,20 @@ proto: $(INSTALLED) ## Generate the code of schemas/proto/pubsub_api.proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I . \
 		--python_out=. --mypy_out=. --grpc_python_out=. schemas/proto/pubsub_api.proto
 
+# mypyc turns these into machine code in place, where there is a C compiler; without one they run as they are (ADR 12).
+COMPILED := schemas/codec/flat.py
+
+$(READY): $(INSTALLED) $(COMPILED)
+	@find schemas -name '*.so' -delete
+	@rm -rf build
+	@MYPYC_OPT_LEVEL=3 $(BIN)/mypyc $(COMPILED) > .venv/mypyc.log 2>&1 && echo "compiled $(COMPILED)" \
+		|| echo "$(COMPILED) stays uncompiled, which costs speed and nothing else: see .venv/mypyc.log"
+	@touch $@
+
 clean: ## Stop the Kafka of `byoc kafka up`, delete all that was installed, cached or stored
 	@if test -x $(BIN)/byoc; then $(BIN)/byoc kafka down; fi
 	rm -rf .byoc .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find schemas -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Hashes make the installation the same everywhere; the stamp makes it instant when nothing changed.

@@ -12,7 +12,7 @@ import fastavro
 import fastavro.types
 import msgspec
 
-from schemas.codec.compiled import length_bytes, long_bytes
+from schemas.codec.flat import length_bytes, long_bytes
 
 Json = dict[str, Any]
 
