@@ -104,7 +104,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoutingTask(msgspec.Struct, frozen=True, kw_only=True):
-    """An open routing request with its two deadlines, for the partner's router."""
+    """An open routing request with its two deadlines, for the partner's router.
+
+    A request comes again, with the next `attempt`, when someone declined: `declined_user_ids` are those so far.
+    """
 
     request_id: str
     conversation_id: str
@@ -122,6 +125,7 @@ class RoutingTask(msgspec.Struct, frozen=True, kw_only=True):
     answer_by_ms: int
     deadline_ms: int
     event_uuid: str
+    declined_user_ids: list[str] = []
 
 
 class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,6 +65,6 @@ def decision_for(task: RoutingTask, plan: Plan, *, decided_at_ms: int) -> Routin
 
 
 def _user_for(task: RoutingTask) -> str | None:
-    if task.target_kind == TargetKind.REP:
+    if task.target_kind == TargetKind.REP and task.target_id not in task.declined_user_ids:
         return task.target_id
     return None if task.target_kind == TargetKind.EXTERNAL else _REP_ON_DUTY

@@ -152,9 +152,9 @@ def _judge_deliveries(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _judge_routing(evidence: Evidence, verdict: Verdict) -> None:
-    """Every request announced at most once, every one with one final outcome that agrees with Salesforce's."""
-    tasks = [task.request_id for task in evidence.tasks]
-    verdict.duplicated += [f"routing request {name} was announced {n} times" for name, n in _repeated(tasks)]
+    """Every attempt announced at most once, every request with one final outcome that agrees with Salesforce's."""
+    tasks = [(task.request_id, task.attempt) for task in evidence.tasks]
+    verdict.duplicated += [f"routing request {name[0]} was announced {n} times" for name, n in _repeated(tasks)]
     told = [(outcome.request_id, outcome.revision) for outcome in evidence.outcomes]
     verdict.duplicated += [f"outcome {name} was published {n} times" for name, n in _repeated(told)]
     # by event: a request without an event id has an identity of ours, which Salesforce does not know

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from schemas.records import SalesforceCall, TargetKind
+from streams.core.attempts import MAX_ATTEMPTS
 from streams.core.keys import digest
 from streams.core.requests import deadline_ms
 from streams.core.rules import Rules
@@ -16,7 +17,7 @@ MAX_ACKNOWLEDGEMENTS = 25  # of one call, says the API
 
 
 class Kind(StrEnum):
-    """The calls that one request can have, each once; the word makes its `call_id`."""
+    """The calls that one request can have; those of an attempt once for each, the others once."""
 
     ROUTING_RESULT = "routingResult"
     ROUTE = "route"
@@ -32,6 +33,7 @@ _OPERATIONS = {
     Kind.AGENT_WORK: ("agentWork", "POST"),
     Kind.CANCEL_WORK: ("agentWork", "PATCH"),
 }
+_OF_AN_ATTEMPT = (Kind.AGENT_WORK,)
 # DELETE /route takes these; EndUserEnded is a word of outbound events only.
 _CANCEL_REASONS = frozenset({"Unknown", "Unavailable", "Decline", "Cancel"})
 
@@ -70,9 +72,20 @@ def routing_result(
     return _call(Kind.ROUTING_RESULT, request, facts, body, caused_at_ms, deadline_ms(facts, rules))
 
 
-def call_id(kind: Kind, request: RoutingRequest) -> str:
+def named(kind: Kind, attempt: int = 1) -> str:
+    """The name of one call among those of a request; it makes the `call_id`."""
+    return kind.value if attempt == 1 else f"{kind}#{attempt}"
+
+
+def call_names() -> list[str]:
+    """The names of all calls that one request can have."""
+    again = range(2, MAX_ATTEMPTS + 1)
+    return [*map(named, Kind), *(named(kind, attempt) for kind in _OF_AN_ATTEMPT for attempt in again)]
+
+
+def call_id(name: str, request: RoutingRequest) -> str:
     """The id of one call of a request, the same for every repeat."""
-    return digest(kind.value, request.conversation_id, request.request_id)
+    return digest(name, request.conversation_id, request.request_id)
 
 
 def route(request: RoutingRequest, facts: RequestFacts, at_ms: int, rules: Rules) -> SalesforceCall | None:
@@ -91,7 +104,7 @@ def route(request: RoutingRequest, facts: RequestFacts, at_ms: int, rules: Rules
 
 
 def agent_work(
-    request: RoutingRequest, facts: RequestFacts, user_id: str, at_ms: int, rules: Rules
+    request: RoutingRequest, facts: RequestFacts, user_id: str, at_ms: int, rules: Rules, attempt: int = 1
 ) -> SalesforceCall | None:
     """`POST /agentWork`: offer the work item to a rep. None while the work item is not known.
 
@@ -108,7 +121,7 @@ def agent_work(
         "capacityWeight": rules.capacity_weight,
         "routingContext": context,
     }
-    return _call(Kind.AGENT_WORK, request, facts, body, at_ms, deadline_ms(facts, rules))
+    return _call(Kind.AGENT_WORK, request, facts, body, at_ms, deadline_ms(facts, rules), attempt)
 
 
 def unroute(
@@ -181,11 +194,17 @@ def _uuid(identity: str, conversation_id: str) -> str:
 
 
 def _call(
-    kind: Kind, request: RoutingRequest, facts: RequestFacts, body: dict[str, Any], at_ms: int, until_ms: int
+    kind: Kind,
+    request: RoutingRequest,
+    facts: RequestFacts,
+    body: dict[str, Any],
+    at_ms: int,
+    until_ms: int,
+    attempt: int = 1,
 ) -> SalesforceCall:
     api, method = _OPERATIONS[kind]
     return SalesforceCall(
-        call_id=call_id(kind, request),
+        call_id=call_id(named(kind, attempt), request),
         conversation_id=request.conversation_id,
         org_id=facts.org_id,
         api=api,

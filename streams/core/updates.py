@@ -195,7 +195,9 @@ def _work(change: Change) -> None:
     elif work.event is Event.WORK_DECLINED:
         request = declined_by(change.open_requests(), work.routing_type)
         if request is not None:
-            change.put(with_moment(request, Event.WORK_DECLINED, change.event.created_at_ms, change.rules))
+            # that work is over; what is offered next has another id
+            over = replace(request, agent_work_id=None)
+            change.put(with_moment(over, Event.WORK_DECLINED, change.event.created_at_ms, change.rules))
 
 
 def _learn_work(change: Change, work_id: str, routing_type: str | None) -> None:

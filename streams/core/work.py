@@ -6,9 +6,10 @@ when the request is cancelled or fails after it.
 
 from msgspec.structs import replace
 
-from schemas.records import SalesforceCall
-from streams.core.calls import Kind, agent_work, cancel_work, route, unroute
-from streams.core.requests import folding, settled_at_ms
+from schemas.records import DecisionKind, SalesforceCall
+from streams.core.attempts import attempts_of
+from streams.core.calls import Kind, agent_work, cancel_work, named, route, unroute
+from streams.core.requests import deadline_ms, folding, settled_at_ms
 from streams.core.routing import State
 from streams.core.rules import Rules
 from streams.core.state import Decision, RequestFacts, RoutingRequest
@@ -24,10 +25,31 @@ def offer(
     if decision is None or not rules.work_calls:
         return request
     at_ms = decision.decided_at_ms
-    request = _made(request, Kind.ROUTE, route(request, facts, at_ms, rules), step)
+    request = _made(request, named(Kind.ROUTE), route(request, facts, at_ms, rules), step)
+    return _offer_to(request, facts, decision, 1, rules, step)
+
+
+def offer_again(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
+    """Offer the work to the rep whom the router chose after a decline, while Salesforce still waits.
+
+    What was declined is over and need not be taken back first.
+    """
+    attempts = attempts_of(request, rules)
+    decision = attempts[-1].decision
+    if len(attempts) == 1 or decision is None or decision.decision != DecisionKind.ACCEPT or not rules.work_calls:
+        return request
+    if request.state != State.CLAIMED or request.told.answer is None or now_ms >= deadline_ms(facts, rules):
+        return request
+    return _offer_to(request, facts, decision, len(attempts), rules, step)
+
+
+def _offer_to(
+    request: RoutingRequest, facts: RequestFacts, decision: Decision, attempt: int, rules: Rules, step: Step
+) -> RoutingRequest:
     if decision.user_id is None or decision.externally_routed:
         return request
-    return _made(request, Kind.AGENT_WORK, agent_work(request, facts, decision.user_id, at_ms, rules), step)
+    call = agent_work(request, facts, decision.user_id, decision.decided_at_ms, rules, attempt)
+    return _made(request, named(Kind.AGENT_WORK, attempt), call, step)
 
 
 def undo(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
@@ -46,18 +68,20 @@ def undo(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules
         return request
     if Kind.ROUTE in made:
         reason = next((each.cancel_reason for each in request.results if each.cancel_reason), None)
-        request = _made(request, Kind.UNROUTE, unroute(request, facts, reason, at_ms, rules), step)
-    answered = next((each.agent_work_id for each in request.calls if each.kind == Kind.AGENT_WORK), None)
+        request = _made(request, named(Kind.UNROUTE), unroute(request, facts, reason, at_ms, rules), step)
+    # only the last offer can still stand: those before it were declined
+    newest = max((name for name in made if name.startswith(Kind.AGENT_WORK)), default=None)
+    answered = next((each.agent_work_id for each in request.calls if each.kind == newest), None)
     offered = answered or request.agent_work_id
-    if Kind.AGENT_WORK in made and offered is not None:
-        request = _made(request, Kind.CANCEL_WORK, cancel_work(request, facts, offered, at_ms, rules), step)
+    if newest is not None and offered is not None:
+        request = _made(request, named(Kind.CANCEL_WORK), cancel_work(request, facts, offered, at_ms, rules), step)
     return request
 
 
-def _made(request: RoutingRequest, kind: Kind, call: SalesforceCall | None, step: Step) -> RoutingRequest:
+def _made(request: RoutingRequest, name: str, call: SalesforceCall | None, step: Step) -> RoutingRequest:
     told = request.told
-    if call is None or kind.value in told.work:
+    if call is None or name in told.work:
         return request
     step.outputs.append(call)
-    step.counts.append(("call", kind.value))
-    return replace(request, told=replace(told, work=(*told.work, kind.value)))
+    step.counts.append(("call", name.partition("#")[0]))
+    return replace(request, told=replace(told, work=(*told.work, name)))

@@ -23,6 +23,7 @@ from tests.support.domain import (
     Partition,
     answered,
     decision,
+    entry,
     message,
     receipt,
     requested,
@@ -57,6 +58,7 @@ class ConversationMachine(RuleBasedStateMachine):
         for output in outputs:
             match output:
                 case RoutingTask():
+                    assert T0 + self.now < output.answer_by_ms
                     self.unanswered.append(output)
                 case SalesforceCall():
                     assert output.deadline_ms is not None
@@ -81,7 +83,7 @@ class ConversationMachine(RuleBasedStateMachine):
         if at_once:
             self._read_all(EVENTS)
 
-    @rule(kind=st.sampled_from(["message", "request", "request", "cancel", "success", "end"]))
+    @rule(kind=st.sampled_from(["message", "request", "request", "cancel", "success", "decline", "decline", "end"]))
     def publish_now(self, kind: str) -> None:
         """Something that happens at this moment and is read at once."""
         self.published += 1
@@ -93,6 +95,8 @@ class ConversationMachine(RuleBasedStateMachine):
                 event = requested(name, at=at, uuid=f"uuid-{name}")
             case "cancel" | "success":
                 event = result("Cancelled" if kind == "cancel" else "None", at=at)
+            case "decline":
+                event = entry("RoutingWorkResult", {"workType": "Declined", "workId": f"0Bz{name}"}, at=at)
             case _:
                 event = session("Ended", at=at)
         self.logs[EVENTS].append(event)
@@ -168,6 +172,11 @@ class ConversationMachine(RuleBasedStateMachine):
     def nothing_is_delivered_twice(self) -> None:
         messages = [each.delivery_id for each in self.partition.deliveries if each.kind == "message"]
         assert len(messages) == len(set(messages))
+
+    @invariant()
+    def the_router_is_asked_once_for_each_attempt(self) -> None:
+        tasks = [(each.request_id, each.attempt) for each in self.partition.tasks]
+        assert len(tasks) == len(set(tasks))
 
     @invariant()
     def no_call_is_made_twice(self) -> None:
