@@ -49,6 +49,14 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
 
 
+class CommandKind(StrEnum):
+    """`PartnerCommand.command`: what the partner wants done at Salesforce."""
+
+    END_SESSION = "end_session"
+    INACTIVATE_SESSION = "inactivate_session"
+    REMOVE_PARTICIPANT = "remove_participant"
+
+
 class ReceiptStatus(StrEnum):
     """`DeliveryReceipt.status`."""
 
@@ -174,6 +182,17 @@ class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
+class PartnerCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the partner wants done to a conversation. `command_id` is the same for every repeat."""
+
+    command_id: str
+    conversation_id: str
+    command: str
+    user_id: str | None = None
+    on_behalf_of: str | None = None
+    commanded_at_ms: int
+
+
 class SalesforceCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call to the Interaction Service API that the processor wants made. `call_id` is the same for every repeat."""
 
@@ -211,6 +230,7 @@ Record = (
     | RoutingDecision
     | RoutingOutcome
     | DeliveryReceipt
+    | PartnerCommand
     | SalesforceCall
     | SalesforceCallResult
 )

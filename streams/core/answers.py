@@ -16,7 +16,7 @@ from streams.core.routing import Event, Happening, State
 from streams.core.rules import Rules
 from streams.core.state import RequestFacts, RoutingRequest
 from streams.core.step import Step
-from streams.core.work import offer, offer_again, undo
+from streams.core.work import offer, offer_again, release, undo
 
 _UNCONFIRMED = "accepted, but Salesforce reported neither success nor failure"
 _EXPIRED = "read after its time was over"
@@ -35,6 +35,7 @@ def tell(request: RoutingRequest, now_ms: int, rules: Rules, step: Step, *, firs
         if request.moments:
             request = _ask_again(request, facts, now_ms, rules, step)
             request = offer_again(request, facts, now_ms, rules, step)
+            request = release(request, facts, now_ms, rules, step)
         request = _tell_outcome(request, facts, rules, step)
         request = undo(request, facts, now_ms, rules, step)
     step.requests.append(request)

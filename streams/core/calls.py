@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.records import SalesforceCall, TargetKind
 from streams.core.attempts import MAX_ATTEMPTS
-from streams.core.keys import digest
+from streams.core.keys import digest, record_id
 from streams.core.requests import deadline_ms
 from streams.core.rules import Rules
 from streams.core.state import Conversation, RequestFacts, RoutingRequest
@@ -24,6 +24,7 @@ class Kind(StrEnum):
     UNROUTE = "unroute"  # DELETE /route
     AGENT_WORK = "agentWork"
     CANCEL_WORK = "cancelWork"  # PATCH /agentWork
+    REMOVE = "removeParticipant"  # POST /participant
 
 
 _OPERATIONS = {
@@ -32,8 +33,9 @@ _OPERATIONS = {
     Kind.UNROUTE: ("route", "DELETE"),
     Kind.AGENT_WORK: ("agentWork", "POST"),
     Kind.CANCEL_WORK: ("agentWork", "PATCH"),
+    Kind.REMOVE: ("participant", "POST"),
 }
-_OF_AN_ATTEMPT = (Kind.AGENT_WORK,)
+_OF_AN_ATTEMPT = (Kind.AGENT_WORK, Kind.REMOVE)
 # DELETE /route takes these; EndUserEnded is a word of outbound events only.
 _CANCEL_REASONS = frozenset({"Unknown", "Unavailable", "Decline", "Cancel"})
 
@@ -142,6 +144,22 @@ def cancel_work(
     return _call(Kind.CANCEL_WORK, request, facts, body, at_ms, at_ms + rules.result_window_ms)
 
 
+def remove_rep(
+    request: RoutingRequest, facts: RequestFacts, user_id: str, at_ms: int, rules: Rules, attempt: int
+) -> SalesforceCall | None:
+    """`POST /participant`: keep the rep of an earlier attempt out. Worth nothing once the result window is over."""
+    if facts.conversation_identifier is None:
+        return None
+    body = removal(facts.conversation_identifier, user_id)
+    return _call(Kind.REMOVE, request, facts, body, at_ms, at_ms + rules.result_window_ms, attempt)
+
+
+def removal(conversation_identifier: str, user_id: str) -> dict[str, Any]:
+    """The body that removes a rep from a conversation; the API takes record ids in their 15-character form."""
+    rep = {"appType": "agent", "subject": record_id(user_id) or user_id, "role": "Agent"}
+    return {"conversationIdentifier": conversation_identifier, "operation": "Remove", "participants": [rep]}
+
+
 class Acknowledgement(NamedTuple):
     """One entry that the end user got (`Delivered`) or saw (`Read`)."""
 
@@ -150,15 +168,18 @@ class Acknowledgement(NamedTuple):
     at_ms: int
 
 
+def api_identifier(conversation: Conversation) -> str | None:
+    """The conversation's identifier at Salesforce; None for one whose key was made of channel and end user."""
+    key, subject = conversation.conversation_id, conversation.end_user_subject
+    return None if key == f"{conversation.channel_address_id}:{subject}" else key
+
+
 def acknowledgements(
     conversation: Conversation, found: Sequence[Acknowledgement], rules: Rules
 ) -> SalesforceCall | None:
-    """`POST /acknowledgement` for at most `MAX_ACKNOWLEDGEMENTS`; None when Salesforce would not know whose they are.
-
-    A conversation without an identifier of its own has its key from channel and subject; the API knows it not.
-    """
-    subject, key = conversation.end_user_subject, conversation.conversation_id
-    if subject is None or key == f"{conversation.channel_address_id}:{subject}":
+    """`POST /acknowledgement` for at most `MAX_ACKNOWLEDGEMENTS`; None when Salesforce cannot know whose they are."""
+    subject, key = conversation.end_user_subject, api_identifier(conversation)
+    if subject is None or key is None:
         return None
     identity = "|".join(f"{each.word} {each.entry_id}" for each in found)
     body = {

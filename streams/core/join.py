@@ -135,14 +135,19 @@ _EVIDENCE: tuple[_Test, ...] = (_names_it, _same_routing_record, _same_router, _
 def seated_by(requests: Sequence[RoutingRequest], subject: str | None, at_ms: int) -> RoutingRequest | None:
     """The request that someone who joins belongs to, among those with an early success.
 
-    The one that asked for them; else the oldest that asked for nobody by name.
+    The one that asked for them; else the oldest that asked for nobody by name, or whose target has declined.
     """
     waiting = sorted((each for each in requests if _awaits_joining(each, at_ms)), key=_created)
     for request in waiting:
         target = None if request.facts is None else request.facts.target_id
         if subject is not None and target is not None and target[:15] == subject[:15]:
             return request
-    return next((each for each in waiting if each.facts and each.facts.target_kind != TargetKind.REP), None)
+    return next((each for each in waiting if _is_for_anyone(each)), None)
+
+
+def _is_for_anyone(request: RoutingRequest) -> bool:
+    asked_for_a_rep = request.facts is not None and request.facts.target_kind == TargetKind.REP
+    return not asked_for_a_rep or any(moment.event == Event.WORK_DECLINED for moment in request.moments)
 
 
 def declined_by(requests: Sequence[RoutingRequest], routing_type: str | None) -> RoutingRequest | None:

@@ -77,11 +77,13 @@ def with_result(request: RoutingRequest, result: RoutingResult, rules: Rules) ->
     return refreshed(replace(request, results=(*request.results, result), work_item_id=known), rules)
 
 
-def with_moment(request: RoutingRequest, event: Event, at_ms: int, rules: Rules) -> RoutingRequest:
+def with_moment(
+    request: RoutingRequest, event: Event, at_ms: int, rules: Rules, subject: str | None = None
+) -> RoutingRequest:
     """The request with something that happened to it; the same object when it holds as many as it may."""
     if len(request.moments) >= MAX_MOMENTS:
         return request
-    return refreshed(replace(request, moments=(*request.moments, Moment(event.value, at_ms))), rules)
+    return refreshed(replace(request, moments=(*request.moments, Moment(event.value, at_ms, subject))), rules)
 
 
 def with_call(request: RoutingRequest, call: CallState, rules: Rules) -> RoutingRequest:

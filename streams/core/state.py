@@ -93,10 +93,14 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):
-    """Something that happened to a request besides decisions and results; `event` is a `routing.Event` value."""
+    """Something that happened to a request besides decisions and results; `event` is a `routing.Event` value.
+
+    `subject` is who joined, where an entry said so.
+    """
 
     event: str
     at_ms: int
+    subject: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):

@@ -87,7 +87,7 @@ def _seat(change: Change, subject: str | None, routing_type: str | None = None) 
     if request is not None:
         # clocks differ: who joins on a success has not joined before it
         after_ms = max(at_ms, *(result.created_at_ms for result in request.results))
-        change.put(with_moment(request, Event.SEATED, after_ms, change.rules))
+        change.put(with_moment(request, Event.SEATED, after_ms, change.rules, subject))
 
 
 def _session(change: Change) -> None:

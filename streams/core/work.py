@@ -1,4 +1,4 @@
-"""The calls that bring accepted work to a rep, and those that undo them. Only under `Rules.work_calls`.
+"""The calls that bring accepted work to a rep, and those that undo them. Each only where the rules say so.
 
 Order in a conversation: `route` (queue or flow), `agentWork`, `routingResult`. Salesforce wants the offer taken back
 when the request is cancelled or fails after it.
@@ -7,10 +7,10 @@ when the request is cancelled or fails after it.
 from msgspec.structs import replace
 
 from schemas.records import DecisionKind, SalesforceCall
-from streams.core.attempts import attempts_of
-from streams.core.calls import Kind, agent_work, cancel_work, named, route, unroute
+from streams.core.attempts import Attempt, attempts_of
+from streams.core.calls import Kind, agent_work, cancel_work, named, remove_rep, route, unroute
 from streams.core.requests import deadline_ms, folding, settled_at_ms
-from streams.core.routing import State
+from streams.core.routing import Event, State
 from streams.core.rules import Rules
 from streams.core.state import Decision, RequestFacts, RoutingRequest
 from streams.core.step import Step
@@ -50,6 +50,29 @@ def _offer_to(
         return request
     call = agent_work(request, facts, decision.user_id, decision.decided_at_ms, rules, attempt)
     return _made(request, named(Kind.AGENT_WORK, attempt), call, step)
+
+
+def release(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
+    """Once someone has joined, keep those out who were offered the work before, that none of them joins too."""
+    joined = [each for each in request.moments if each.event == Event.SEATED]
+    if not rules.remove_rerouted or request.state != State.SEATED or not joined:
+        return request
+    at_ms = joined[0].at_ms
+    if now_ms >= at_ms + rules.result_window_ms:
+        return request
+    attempts = attempts_of(request, rules)
+    staying = {each.subject[:15] for each in joined if each.subject}
+    for number, attempt in enumerate(attempts[:-1], start=1):
+        user_id = None if attempt.decision is None else attempt.decision.user_id
+        if user_id is not None and user_id[:15] not in staying | _newest_user(attempts):
+            call = remove_rep(request, facts, user_id, at_ms, rules, number)
+            request = _made(request, named(Kind.REMOVE, number), call, step)
+    return request
+
+
+def _newest_user(attempts: list[Attempt]) -> set[str]:
+    newest = attempts[-1].decision
+    return set() if newest is None or newest.user_id is None else {newest.user_id[:15]}
 
 
 def undo(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:

@@ -22,6 +22,7 @@ from tests.support.domain import (
     T0,
     Partition,
     answered,
+    command,
     decision,
     entry,
     message,
@@ -32,15 +33,16 @@ from tests.support.domain import (
 )
 from tests.support.histories import HORIZON_MS, entries_for_people, requests, results, state_entries
 
-RULES = Rules(work_calls=True, acknowledged_channels=frozenset({"*"}))
-EVENTS, DECISIONS, RECEIPTS, RESULTS = "events", "decisions", "receipts", "results"
-TOPICS = (EVENTS, DECISIONS, RECEIPTS, RESULTS)
+RULES = Rules(work_calls=True, acknowledged_channels=frozenset({"*"}), remove_rerouted=True, partner_commands=True)
+EVENTS, DECISIONS, RECEIPTS, COMMANDS, RESULTS = "events", "decisions", "receipts", "commands", "results"
+TOPICS = (EVENTS, DECISIONS, RECEIPTS, COMMANDS, RESULTS)
+WORDS = ("end_session", "inactivate_session", "remove_participant", "start_a_fire")
 BOOL = st.booleans()
 NEVER = "FORBIDDEN"  # the text of every entry that must not reach the end user
 
 
 class ConversationMachine(RuleBasedStateMachine):
-    """The processor's partition, the four topics it reads, and those who write them."""
+    """The processor's partition, the five topics it reads, and those who write them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,6 +142,15 @@ class ConversationMachine(RuleBasedStateMachine):
                 self.logs[RECEIPTS].append(found)
         if at_once:
             self._read_all(RECEIPTS)
+
+    @rule(
+        word=st.sampled_from(WORDS), number=st.integers(1, 5), late=st.sampled_from([0, 0, -60 * SECOND]), at_once=BOOL
+    )
+    def demand(self, word: str, number: int, late: int, at_once: bool) -> None:
+        found = command(word, at=max(0, self.now + late), command_id=f"c{number}", user_id="005Hs00000FgHiJ")
+        self.logs[COMMANDS].append(found)
+        if at_once:
+            self._read_all(COMMANDS)
 
     # -- the processor
     @rule(topic=st.sampled_from(TOPICS), count=st.integers(1, 4))

@@ -16,6 +16,7 @@ from tests.support.domain import (
     answered,
     decision,
     entry,
+    participant,
     requested,
     result,
     session,
@@ -164,3 +165,56 @@ def test_a_cancel_takes_back_the_second_offer_and_not_the_declined_one() -> None
     partition.read(answered(partition.calls[2], at=14 * SECOND, agentWorkId="0Bz2"))
     assert [json.loads(call.body)["workId"] for call in partition.calls if call.method == "PATCH"] == ["0Bz2"]
     assert [each.kind for each in partition.request("r1").calls] == ["agentWork", "agentWork#2"]
+
+
+REMOVING = Rules(work_calls=True, remove_rerouted=True)
+
+
+def rerouted(rules: Rules = REMOVING, second: str = OTHER) -> Partition:
+    """REP declined, another rep got the offer."""
+    partition = claimed(rules)
+    partition.read(result(at=4 * SECOND))
+    partition.read(declined())
+    partition.read(decision(user_id=second, decision_id="d2", at=12 * SECOND))
+    return partition
+
+
+def removed(partition: Partition) -> list[str]:
+    calls = [json.loads(call.body) for call in partition.calls if call.api == "participant"]
+    return [call["participants"][0]["subject"] for call in calls]
+
+
+def test_who_declined_is_removed_once_another_has_joined_and_not_before() -> None:
+    partition = rerouted()
+    assert removed(partition) == []
+    partition.read(entry("RoutingWorkResult", {"workType": "Accepted", "workTargetId": WORK_ITEM}, at=13 * SECOND))
+    assert partition.request("r1").state == "SEATED"
+    assert removed(partition) == [REP]
+    call = partition.calls[-1]
+    assert (call.created_at_ms, call.deadline_ms) == (T0 + 13 * SECOND, T0 + 193 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("rules", "second", "joins"),
+    [
+        pytest.param(WORKING, OTHER, None, id="the rules do not say so"),
+        pytest.param(REMOVING, REP, None, id="who declined got the offer again"),
+        pytest.param(REMOVING, OTHER, REP, id="who declined joined after all"),
+    ],
+)
+def test_nobody_is_removed_when(rules: Rules, second: str, joins: str | None) -> None:
+    partition = rerouted(rules, second)
+    if joins is None:
+        joined = entry("RoutingWorkResult", {"workType": "Accepted", "workTargetId": WORK_ITEM}, at=13 * SECOND)
+    else:
+        joined = participant("add", joins, at=13 * SECOND)
+    partition.read(joined)
+    assert partition.request("r1").state == "SEATED"
+    assert removed(partition) == []
+
+
+def test_nobody_is_removed_when_joining_is_read_too_late() -> None:
+    partition = rerouted()
+    joined = entry("RoutingWorkResult", {"workType": "Accepted", "workTargetId": WORK_ITEM}, at=13 * SECOND)
+    partition.read(joined, at=193 * SECOND)
+    assert removed(partition) == []
