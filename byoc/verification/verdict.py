@@ -38,6 +38,7 @@ class Verdict:
     by_expectation: Counter[str] = field(default_factory=Counter)
     ephemeral: int = 0
     by_type: list[TypeCount] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
     dead_letters: int = 0
     lost: list[str] = field(default_factory=list)
@@ -83,6 +84,7 @@ def judge(evidence: Evidence) -> Verdict:
         published=len(evidence.published),
         by_expectation=Counter(e.expect for e in evidence.published if e.duplicate_of_seq is None),
         by_type=count_types(evidence),
+        calls=Counter(f"{result.api} {result.outcome}" for result in evidence.results),
         dead_letters=evidence.dead_letters,
         repeats=sum(line.repeat for line in evidence.received),
     )

@@ -11,13 +11,12 @@ from simulator.routing_desk import Planned
 from simulator.scenario.contents import OTHER_FORMATS, PLAIN_TEXT
 from simulator.scenario.options import Kind, ScenarioOptions
 from simulator.scenario.texts import some_text, some_whisper
-from simulator.seeded import new_uuid, seeded
+from simulator.seeded import new_record_id, new_uuid, seeded
 
 CHANNEL_ADDRESS_ID = "c0ffee00-0000-4000-8000-0000000000c1"
 ROLL_CALL = 8  # the first conversations of a play, which share every kind among them
 _LONGEST_REPEAT_GAP = 3  # steps between an event and its duplicate
 _TARGETS = ("rep", "queue", "flow", "external", "skills")
-_BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class StepKind(StrEnum):
@@ -115,10 +114,10 @@ def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
         number=number,
         conversation_id=conversation_id,
         end_user_subject=f"cust-{rng.randrange(10**9):09d}",
-        session_id=_record_id(rng, "0Mw"),
-        rep_user_id=_record_id(rng, "005"),
+        session_id=new_record_id(rng, "0Mw"),
+        rep_user_id=new_record_id(rng, "005"),
         rep_name=rng.choice(("Ana R.", "Ben K.", "Chloé D.", "Dario M.", "Emi S.")),
-        supervisor_user_id=_record_id(rng, "005"),
+        supervisor_user_id=new_record_id(rng, "005"),
         inbound_entry_id=new_uuid(rng),
         steps=tuple(_with_repeats(rng, steps, options.duplicate_share)),
     )
@@ -199,8 +198,8 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
     targets = [kind for kind in _TARGETS if not (kind == "external" and routing_type == "Conference")]
     target_kind = rng.choice(targets)
     prefixes = {"rep": "005", "queue": "00G", "flow": "300"}
-    target_id = _record_id(rng, prefixes[target_kind]) if target_kind in prefixes else None
-    joining_user_id = _record_id(rng, "005")
+    target_id = new_record_id(rng, prefixes[target_kind]) if target_kind in prefixes else None
+    joining_user_id = new_record_id(rng, "005")
     # Without channelData a request has no id of its own; such a one is left to the partner.
     bare = planned is Planned.ANSWER and rng.random() < 0.1
     return RoutingPlan(
@@ -244,8 +243,3 @@ def _with_repeats(rng: random.Random, steps: list[Step], share: float) -> list[S
         replace(step, repeat_after=rng.randint(0, _LONGEST_REPEAT_GAP)) if rng.random() < share else step
         for step in steps
     ]
-
-
-def _record_id(rng: random.Random, prefix: str) -> str:
-    """A 15-character Salesforce record id."""
-    return prefix + "Hs00000" + "".join(rng.choices(_BASE62, k=5))
