@@ -27,6 +27,7 @@ class Kind(StrEnum):
     TRANSFER_PROGRESS = "transfer_progress"
     CONFERENCED = "conferenced"
     WORK_ACCEPTED = "work_accepted"
+    OPT_OUT = "opt_out"
 
 
 # Messages lead, typing indicators come next: they are sent for every message that is typed slowly enough.
@@ -50,6 +51,7 @@ DEFAULT_SHARES: dict[str, float] = {
     Kind.TRANSFER_PROGRESS: 0.1,
     Kind.CONFERENCED: 0.1,
     Kind.WORK_ACCEPTED: 0.1,
+    Kind.OPT_OUT: 0.1,
 }
 
 

@@ -44,9 +44,13 @@ class StepKind(StrEnum):
     UPLOAD = "upload"
     DELIVERY_FAILED = "delivery_failed"
     CONSULT = "consult"
+    CONSULTATION = "consultation"  # what is said in it
     TRANSFER_PROGRESS = "transfer_progress"
     CONFERENCED = "conferenced"
     WORK_ACCEPTED = "work_accepted"
+    OPTED_OUT = "opted_out"
+    OPT_OUT_CONFIRMED = "opt_out_confirmed"
+    AFTER_OPT_OUT = "after_opt_out"
     REP_LEFT = "rep_left"
     SESSION_ENDED = "session_ended"
 
@@ -131,8 +135,9 @@ def _middle(rng: random.Random, options: ScenarioOptions, number: int) -> list[t
     middle = [(kind, False) for kind in drawn]
     for kind in _called(weights, number):
         middle.insert(rng.randint(0, len(middle)), (kind, True))
-    # Before any routing request: it is the first rep's, and must not count as the joining that a request waits for.
-    return sorted(middle, key=lambda each: each[0] is not Kind.WORK_ACCEPTED)
+    # Accepted work before any routing request: it is the first rep's, and must not count as the joining that a request
+    # waits for. An opt-out after everything that is to be delivered.
+    return sorted(middle, key=lambda each: (each[0] is not Kind.WORK_ACCEPTED, each[0] is Kind.OPT_OUT))
 
 
 def _called(weights: dict[str, float], number: int) -> list[Kind]:
@@ -167,8 +172,8 @@ def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions, *, whole
             steps = [_step(rng, StepKind.QUEUE_POSITION, number=rng.randint(1, 20))]
         case Kind.UNKNOWN | Kind.ECHO | Kind.PROGRESS:
             steps = [_step(rng, StepKind(kind.value), text=some_text(rng))]
-        case Kind.CONSULT:
-            steps = [_step(rng, StepKind.CONSULT, variant=new_uuid(rng))]  # another conversation, between reps
+        case Kind.CONSULT | Kind.OPT_OUT:
+            steps = _silencing(rng, kind)
         case (
             Kind.CONSENT
             | Kind.UPLOAD
@@ -179,6 +184,16 @@ def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions, *, whole
         ):
             steps = [_step(rng, StepKind(kind.value))]
     return steps
+
+
+def _silencing(rng: random.Random, kind: Kind) -> list[Step]:
+    """What must not be delivered for no other reason than what was said before it."""
+    if kind is Kind.CONSULT:
+        other = new_uuid(rng)  # another conversation, between reps
+        said = [_step(rng, StepKind.CONSULTATION, variant=other, text=some_whisper(rng)) for _ in range(2)]
+        return [_step(rng, StepKind.CONSULT, variant=other), *said]
+    kinds = (StepKind.OPTED_OUT, StepKind.OPT_OUT_CONFIRMED, StepKind.AFTER_OPT_OUT)
+    return [_step(rng, each, text=some_text(rng)) for each in kinds]
 
 
 def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:

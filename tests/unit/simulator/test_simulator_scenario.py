@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from simulator import entries
 from simulator.clock import SystemClock
@@ -17,7 +18,7 @@ from simulator.scenario.options import DEFAULT_SHARES, Kind, ScenarioOptions
 from simulator.scenario.pacing import Pacer
 from simulator.scenario.plan import ROLL_CALL, Script, StepKind, write_script
 from simulator.scenario.player import Player
-from simulator.scenario.render import Moment, render
+from simulator.scenario.render import JUDGED_BY_HISTORY, Moment, render
 from simulator.settings import Settings
 from tests.support.published import Published, published_events
 
@@ -60,7 +61,11 @@ def test_what_the_play_means_by_an_event_is_what_its_payload_says() -> None:
     for script in SCRIPTS:
         for seq, step in enumerate(script.steps, 1):
             rendered = render(script, step, moment(script, seq))
-            assert read_facts(rendered.event_type, entries.as_json(rendered.payload)) == rendered.facts
+            read = read_facts(rendered.event_type, entries.as_json(rendered.payload))
+            if step.kind in JUDGED_BY_HISTORY:
+                assert (read.expect, rendered.facts.expect) == (Expectation.DELIVER, Expectation.WITHHOLD)
+                read = replace(read, expect=rendered.facts.expect)
+            assert read == rendered.facts
             kinds.add(step.kind)
     assert kinds == set(StepKind)
 
@@ -91,7 +96,10 @@ def test_the_first_conversations_play_every_step_there_is_whatever_the_seed(seed
 def test_a_kind_without_weight_is_not_called() -> None:
     options = ScenarioOptions(shares={Kind.CONSULT: 0})
     scripts = [write_script(options, seed=5, number=number) for number in range(1, ROLL_CALL + 1)]
-    assert {step.kind for script in scripts for step in script.steps} == set(StepKind) - {StepKind.CONSULT}
+    assert {step.kind for script in scripts for step in script.steps} == set(StepKind) - {
+        StepKind.CONSULT,
+        StepKind.CONSULTATION,
+    }
 
 
 def test_the_first_reps_work_is_accepted_before_anyone_is_asked_for() -> None:
@@ -131,17 +139,39 @@ async def test_a_play_publishes_about_as_many_events_as_asked_for_and_ends_every
     by_conversation: dict[str, list[Published]] = {}
     for event in events:
         by_conversation.setdefault(event.entry.conversation_id, []).append(event)
-    for conversation in by_conversation.values():
+    announced = {consulted(event) for event in events}
+    for name, conversation in by_conversation.items():
         assert [event.entry.seq for event in conversation] == list(range(1, len(conversation) + 1))
         once = [event for event in conversation if event.entry.duplicate_of_seq is None]
+        if name in announced:
+            assert {event.entry.expect for event in once} == {Expectation.WITHHOLD}
+            continue
         assert once[0].session_status == "Active"
         assert once[-1].session_status == "Ended"
 
 
+def consulted(event: Published) -> str | None:
+    """The conversation that an event announces as a consultation."""
+    if event.entry.entry_type != "ConsultConversationInfo":
+        return None
+    body: dict[str, str] = msgspec.json.decode(event.event_payload or "")["payload"]["entryPayload"]
+    return body["conversationIdentifier"]
+
+
 async def test_the_ledger_says_what_a_reader_of_the_events_would_say() -> None:
     _, events = await play(events=600, duplicate_share=0.1)
+    silenced: set[str | None] = set()  # consultations, and end users who opted out
     for event in events:
         facts = read_facts(event.event_type, event.event_payload)
+        silenced.add(consulted(event))
+        if event.entry.conversation_id in silenced and facts.expect is Expectation.DELIVER:
+            confirms = '"messageReason":"Consent"' in (event.event_payload or "")
+            repeats = event.entry.duplicate_of_seq is not None
+            facts = facts if confirms or repeats else replace(facts, expect=Expectation.WITHHOLD)
+        if '"consentStatus":"OptOut"' in (event.event_payload or ""):
+            silenced.add(event.entry.conversation_id)
+        if event.entry.duplicate_of_seq is not None and facts.expect is not event.entry.expect:
+            continue  # a repeat keeps the expectation of the first
         assert (facts.expect, facts.conversation_id, facts.entry_id) == (
             event.entry.expect,
             event.entry.conversation_id,
