@@ -23,8 +23,8 @@ from simulator.pubsub.calls import OpenCalls
 from simulator.routing_desk import Answer, Planned, Request, RoutingDesk
 from simulator.routing_results import routing_result_payload
 from simulator.seeded import new_record_id, new_uuid, seeded
-from simulator.service_bodies import SessionAsk
-from simulator.service_desk import ServiceDesk
+from simulator.service_bodies import SessionAsk, WorkAsk
+from simulator.service_desk import AgentWork, ServiceDesk
 from simulator.settings import Settings
 from simulator.tokens import Tokens
 
@@ -69,6 +69,7 @@ class Org:
         self._schemas_by_id: dict[str, DeclaredSchema] = {}
         self._held: dict[str, list[Landing]] = {}
         self.concluded: list[Callable[[Request], None]] = []
+        self.offered: list[Callable[[AgentWork], None]] = []
         self._ids = seeded(settings.seed, "ids")
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._happenings = Happenings(
@@ -200,6 +201,13 @@ class Org:
         request = self.desk.answer(answer, self.clock.now_ms())
         self._publish_result(request, answer.error_message, externally_routed=answer.externally_routed)
         return request
+
+    def offer_work(self, ask: WorkAsk) -> AgentWork:
+        """Take an `agentWork` call. Raises `AnswerRejectedError`."""
+        work = self.service.offer(ask)
+        for notify in self.offered:
+            notify(work)
+        return work
 
     def end_session(self, ask: SessionAsk) -> None:
         """Take a `messagingSession` call and publish its SessionStatusChanged. Raises `AnswerRejectedError`."""

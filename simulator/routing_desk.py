@@ -31,6 +31,7 @@ class Planned(StrEnum):
     ANSWER = "answer"  # left to the partner
     IGNORE = "ignore"  # nobody is to answer; `channelData.simulatorPlan` tells the router
     CANCEL = "cancel"  # the rep withdraws it before its time is over
+    DECLINE = "decline"  # left to the partner; who is offered the work first declines it
     RESULT_FIRST = "result_first"  # withdrawn at once; the RoutingResult overtakes the RoutingRequested
 
 

@@ -47,6 +47,7 @@ class ServiceDesk:
         self._routed: dict[str, list[str]] = {}
         self._works: dict[str, AgentWork] = {}
         self._held: dict[tuple[str, str], AgentWork] = {}  # the newest work of a rep on a work item
+        self._works_for: dict[str, list[AgentWork]] = {}  # by routing request
         self._over: set[str] = set()
         self.removed: list[tuple[str, str]] = []
         self.acknowledged = 0
@@ -90,6 +91,8 @@ class ServiceDesk:
             request_id=ask.correlation_id,
         )
         self._works[work.work_id] = self._held[ask.user_id, ask.work_item_id] = work
+        if work.request_id is not None:
+            self._works_for.setdefault(work.request_id, []).append(work)
         return work
 
     def change(self, change: WorkChange) -> AgentWork:
@@ -101,6 +104,25 @@ class ServiceDesk:
             raise AnswerRejectedError(10085, f"the work is {work.status}")
         work.status = _STATUS_AFTER[change.status]
         return work
+
+    def decline(self, work_id: str) -> AgentWork | None:
+        """The rep declines an offer; None when it does not stand any more."""
+        try:
+            return self.change(WorkChange(work_id=work_id, status="Decline"))
+        except AnswerRejectedError:
+            return None
+
+    def seat(self, request_id: str) -> AgentWork | None:
+        """Somebody joins for a request: the newest offer is taken and all other work on the work item is closed."""
+        works = self.works_for(request_id)
+        if not works:
+            return None
+        taken = works[-1]
+        for work in self._held.values():
+            if work.work_item_id == taken.work_item_id and work.status in _ACTIVE:
+                work.status = "Closed"
+        taken.status = "Accepted"
+        return taken
 
     def remove(self, conversation_id: str, user_id: str) -> None:
         """Take a rep out of a conversation. Raises `AnswerRejectedError`."""
@@ -123,6 +145,10 @@ class ServiceDesk:
         """Take acknowledgements. Raises `AnswerRejectedError`."""
         self._desk.check_conversation(conversation_id)
         self.acknowledged += count
+
+    def works_for(self, request_id: str) -> list[AgentWork]:
+        """The work that was offered for one routing request, oldest first."""
+        return self._works_for.get(request_id, [])
 
     def works(self) -> list[AgentWork]:
         """All offered work, oldest first."""

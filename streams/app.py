@@ -65,7 +65,7 @@ def create_app(settings: StreamsSettings) -> ExactlyOnceApp:
     metrics = Metrics()
     processor = Processor(app, tables, topics, rules, clock.now_ms, metrics)
     add_agents(app, topics, processor)
-    add_queries(app, tables, topics, metrics)
+    add_queries(app, tables, topics, metrics, rules)
     app.on_recovered = processor.recover
 
     @app.task  # type: ignore[untyped-decorator]  # faust has no types

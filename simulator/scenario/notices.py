@@ -92,12 +92,10 @@ def _delivery_failed(script: Script, step: Step) -> Json:
 
 
 def _work_accepted(script: Script, step: Step) -> Json:
-    return _entry(
-        "RoutingWorkResult",
-        step,
-        workId=f"0Bz{script.session_id[3:]}",
-        workTargetId=script.session_id,
-        workType="Accepted",
-        routingType="Initial",
-        errorMessages=[],
+    return entries.work_result(
+        step.entry_id,
+        work_id=f"0Bz{script.session_id[3:]}",
+        work_item_id=script.session_id,
+        work_type="Accepted",
+        routing_type="Initial",
     )

@@ -68,6 +68,7 @@ class RoutingPlan:
     names_work_item: bool
     cancel_after: float  # share of the routing time-out
     joining_user_id: str
+    declining_entry_id: str
     joining_entry_id: str
     leaving_entry_id: str
 
@@ -208,6 +209,8 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
             planned = candidate
             break
         draw -= share
+    if planned is Planned.ANSWER and rng.random() < options.decline_share:
+        planned = Planned.DECLINE
     routing_type = rng.choice(("Transfer", "Transfer", "Conference"))
     # A conference with a contact outside is not supported by Salesforce.
     targets = [kind for kind in _TARGETS if not (kind == "external" and routing_type == "Conference")]
@@ -228,6 +231,7 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
         cancel_after=rng.uniform(0.1, 0.5),
         # a rep who was asked for by name is the one who joins
         joining_user_id=target_id if target_kind == "rep" and target_id else joining_user_id,
+        declining_entry_id=new_uuid(rng),
         joining_entry_id=new_uuid(rng),
         leaving_entry_id=new_uuid(rng),
     )

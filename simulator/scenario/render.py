@@ -80,17 +80,14 @@ def render(script: Script, step: Step, moment: Moment) -> Rendered:
     return Rendered("Interaction", payload, facts)
 
 
-def render_participant(
-    script: Script, moment: Moment, *, entry_id: str, operation: str, user_id: str, name: str
-) -> Rendered:
-    """A rep who joins or leaves because a routing request succeeded."""
-    entry = entries.participant_changed(entry_id, operation, entries.agent(user_id), name)
+def render_state(script: Script, moment: Moment, entry: Json, *, sender: Json, name: str) -> Rendered:
+    """What follows from a routing request that succeeded: an entry that changes state and reaches nobody."""
     payload = entries.interaction(
         channel_address_id=CHANNEL_ADDRESS_ID,
         conversation_id=script.conversation_id,
         end_user_subject=script.end_user_subject,
-        entry_id=entry_id,
-        sender=entries.agent(user_id),
+        entry_id=entry["id"],
+        sender=sender,
         sender_name=name,
         entry=entry,
         at_ms=moment.at_ms,
@@ -98,8 +95,8 @@ def render_participant(
     facts = Facts(
         event_type="Interaction",
         conversation_id=script.conversation_id,
-        entry_type="ParticipantChanged",
-        entry_id=entry_id,
+        entry_type=entry["entryType"],
+        entry_id=entry["id"],
         expect=Expectation.STATE,
     )
     return Rendered("Interaction", payload, facts)

@@ -65,7 +65,7 @@ class _Calls:
         return _SUCCESS
 
     def offer_work(self, body: bytes) -> Any:
-        work = self._org.service.offer(bodies.read_work(body))
+        work = self._org.offer_work(bodies.read_work(body))
         return {"success": True, "id": self._org.new_id(), "agentWorkId": work.work_id}
 
     def change_work(self, body: bytes) -> Any:

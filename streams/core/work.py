@@ -38,7 +38,7 @@ def offer_again(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules
     decision = attempts[-1].decision
     if len(attempts) == 1 or decision is None or decision.decision != DecisionKind.ACCEPT or not rules.work_calls:
         return request
-    if request.state != State.CLAIMED or request.told.answer is None or now_ms >= deadline_ms(facts, rules):
+    if request.state != State.CLAIMED or now_ms >= deadline_ms(facts, rules):
         return request
     return _offer_to(request, facts, decision, len(attempts), rules, step)
 

@@ -137,6 +137,14 @@ def test_no_second_offer_is_made_at_the_deadline() -> None:
     assert len(partition.calls) == 2
 
 
+def test_no_second_offer_is_made_for_a_request_that_is_over() -> None:
+    partition = claimed()
+    partition.read(declined())
+    partition.read(result("Cancelled", at=11 * SECOND))
+    partition.read(decision(user_id=OTHER, decision_id="d2", at=12 * SECOND))
+    assert operations(partition).count("POST agentWork") == 1
+
+
 def test_the_same_answer_again_is_no_second_answer() -> None:
     partition = claimed()
     partition.read(declined())
@@ -217,4 +225,14 @@ def test_nobody_is_removed_when_joining_is_read_too_late() -> None:
     partition = rerouted()
     joined = entry("RoutingWorkResult", {"workType": "Accepted", "workTargetId": WORK_ITEM}, at=13 * SECOND)
     partition.read(joined, at=193 * SECOND)
+    assert removed(partition) == []
+
+
+def test_nobody_is_removed_from_a_request_that_was_withdrawn_before_someone_joined() -> None:
+    partition = rerouted()
+    late = result("Cancelled", at=12 * SECOND, received=14 * SECOND)
+    joined = entry("RoutingWorkResult", {"workType": "Accepted", "workTargetId": WORK_ITEM}, at=13 * SECOND)
+    partition.read(late)
+    partition.read(joined)
+    assert partition.request("r1").state == "CANCELLED"
     assert removed(partition) == []

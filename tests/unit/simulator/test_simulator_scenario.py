@@ -1,6 +1,7 @@
 """The play: the same seed gives the same script, and the ledger says the truth about what was published."""
 
 import asyncio
+import itertools
 import re
 from collections import Counter
 from typing import Any
@@ -19,6 +20,7 @@ from simulator.scenario.pacing import Pacer
 from simulator.scenario.plan import ROLL_CALL, Script, StepKind, write_script
 from simulator.scenario.player import Player
 from simulator.scenario.render import JUDGED_BY_HISTORY, Moment, render
+from simulator.service_bodies import WorkAsk
 from simulator.settings import Settings
 from tests.support.published import Published, published_events
 
@@ -325,3 +327,71 @@ def test_a_rep_who_was_asked_for_by_name_is_the_one_who_joins() -> None:
     asked = [plan for plan in plans if plan.target_kind == "rep"]
     assert asked
     assert [plan.joining_user_id for plan in asked] == [plan.target_id for plan in asked]
+
+
+def a_partner_of(org: Org, *, offers: int) -> asyncio.Task[None]:
+    """Offers each request's work `offers` times, the first time with its answer, each time to another rep."""
+    reps = itertools.count(1)
+
+    async def answering() -> None:
+        made: Counter[str] = Counter()
+        while True:
+            for request in org.desk.requests():
+                works = org.service.works_for(request.request_id)
+                declined = [work.status for work in works] == ["Declined"] * len(works)
+                if request.work_item_id is None or not declined or made[request.request_id] >= offers:
+                    continue
+                made[request.request_id] += 1
+                org.offer_work(
+                    WorkAsk(
+                        user_id=f"005{next(reps):012d}",
+                        work_item_id=request.work_item_id,
+                        conversation_id=request.conversation_id,
+                        correlation_id=request.request_id,
+                    )
+                )
+                if request.concluded is None:
+                    answer = Answer(
+                        work_item_id=request.work_item_id,
+                        conversation_id=request.conversation_id,
+                        routing_type=request.routing_type,
+                        success=True,
+                        externally_routed=False,
+                        error_message=None,
+                    )
+                    org.answer_routing(answer)
+            await asyncio.sleep(0.001)
+
+    return asyncio.create_task(answering())
+
+
+@pytest.mark.parametrize("offers", [2, 1], ids=["offered again", "given up"])
+async def test_who_is_offered_the_work_first_declines_and_the_next_one_joins(offers: int) -> None:
+    org = Org(Settings(routing_timeout_s=0.5), SystemClock())
+    shares = {"ignore_share": 0, "cancel_share": 0, "result_first_share": 0, "decline_share": 1}
+    only = dict.fromkeys(DEFAULT_SHARES, 0.0) | {Kind.ROUTING: 1.0}
+    options: dict[str, Any] = {"events": 30, "steps": 2, "rate": 0.0, "conversations": 4, "shares": only, **shares}
+    partner = a_partner_of(org, offers=offers)
+    try:
+        async with asyncio.timeout(20):
+            await Player(org, ScenarioOptions(duplicate_share=0, **options), play_number=0).run()
+    finally:
+        partner.cancel()
+    told = [msgspec.json.decode(event.event_payload or "")["payload"] for event in published_events(org)]
+    for request in org.desk.requests():
+        assert (request.planned, request.concluded) == (Planned.DECLINE, Conclusion.ROUTED)
+        assert len(org.service.works_for(request.request_id)) == offers
+    declined = [entry for entry in told if entry.get("entryType") == "RoutingWorkResult"]
+    assert len(declined) == len(org.desk.requests()) > 3
+    assert {entry["entryPayload"]["workType"] for entry in declined} == {"Declined"}
+    joined = [
+        entry["entryPayload"]["entries"][0]["participant"]["subject"]
+        for entry in told
+        if entry.get("senderDisplayName") == "New rep" and entry["entryPayload"]["entries"][0]["operation"] == "add"
+    ]
+    outside = sum(request.target_kind == "external" for request in org.desk.requests())
+    assert len(joined) == len(declined) - outside
+    seconds = {
+        work.user_id for request in org.desk.requests() for work in org.service.works_for(request.request_id)[1:]
+    }
+    assert set(joined) <= seconds if offers == 2 else not seconds & set(joined)
