@@ -228,11 +228,26 @@ def test_nobody_is_removed_when_joining_is_read_too_late() -> None:
     assert removed(partition) == []
 
 
-def test_nobody_is_removed_from_a_request_that_was_withdrawn_before_someone_joined() -> None:
+def test_nobody_is_removed_for_a_request_whose_session_was_over_before_someone_joined() -> None:
     partition = rerouted()
-    late = result("Cancelled", at=12 * SECOND, received=14 * SECOND)
-    joined = entry("RoutingWorkResult", {"workType": "Accepted", "workTargetId": WORK_ITEM}, at=13 * SECOND)
-    partition.read(late)
-    partition.read(joined)
+    partition.read(session("Inactive", at=12_500))
+    partition.read(entry("RoutingWorkResult", {"workType": "Accepted", "workTargetId": WORK_ITEM}, at=13 * SECOND))
+    assert [moment.event for moment in partition.request("r1").moments] == ["work_declined", "session_ended", "seated"]
     assert partition.request("r1").state == "CANCELLED"
     assert removed(partition) == []
+
+
+def test_a_decline_after_the_router_has_given_up_asks_nobody() -> None:
+    partition = claimed()
+    partition.read(declined())
+    partition.read(decision("refuse", decision_id="d2", at=12 * SECOND))
+    partition.read(declined(at=13 * SECOND))
+    assert [task.attempt for task in partition.tasks] == [1, 2]
+
+
+def test_a_decline_that_is_read_after_its_answer_asks_nobody() -> None:
+    partition = claimed()
+    partition.read(decision(user_id=OTHER, decision_id="d2", at=12 * SECOND))
+    partition.read(declined(at=10 * SECOND), at=13 * SECOND)
+    assert [task.attempt for task in partition.tasks] == [1]
+    assert json.loads(partition.calls[-1].body)["userId"] == OTHER
