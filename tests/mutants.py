@@ -193,6 +193,7 @@ GUARDS = [
         "any(moment.event == Event.WORK_DECLINED for moment in request.moments)",
         "False",
     ),
+    Mutant("seated: never a contact outside", "join.py", "return kind != TargetKind.EXTERNAL", "return True"),
     Mutant("removed: by rule only", "work.py", "if not rules.remove_rerouted or ", "if "),
     Mutant("removed: only when someone joined", "work.py", "or request.state != State.SEATED or", "or"),
     Mutant(

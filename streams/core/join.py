@@ -146,8 +146,11 @@ def seated_by(requests: Sequence[RoutingRequest], subject: str | None, at_ms: in
 
 
 def _is_for_anyone(request: RoutingRequest) -> bool:
-    asked_for_a_rep = request.facts is not None and request.facts.target_kind == TargetKind.REP
-    return not asked_for_a_rep or any(moment.event == Event.WORK_DECLINED for moment in request.moments)
+    """True when whoever joins may be who was asked for. A contact outside never joins."""
+    kind = None if request.facts is None else request.facts.target_kind
+    if kind == TargetKind.REP:
+        return any(moment.event == Event.WORK_DECLINED for moment in request.moments)
+    return kind != TargetKind.EXTERNAL
 
 
 def declined_by(requests: Sequence[RoutingRequest], routing_type: str | None) -> RoutingRequest | None:

@@ -251,3 +251,19 @@ def test_a_decline_that_is_read_after_its_answer_asks_nobody() -> None:
     partition.read(declined(at=10 * SECOND), at=13 * SECOND)
     assert [task.attempt for task in partition.tasks] == [1]
     assert json.loads(partition.calls[-1].body)["userId"] == OTHER
+
+
+def test_who_joins_seats_the_request_that_was_declined_and_not_one_for_a_contact_outside() -> None:
+    partition = Partition(WORKING)
+    partition.read(requested("outside", userId="ext-agent-9"))
+    partition.read(decision(request_id="outside", externally_routed=True, decision_id="d0", at=SECOND))
+    partition.read(result(at=2 * SECOND))
+    partition.read(requested("r1", at=3 * SECOND, routing_type="Conference", userId=None, queueId="00GHs00000Que12"))
+    partition.read(decision(user_id=REP, decision_id="d1", at=4 * SECOND))
+    partition.read(result(at=5 * SECOND, routing_type="Conference"))
+    partition.read(declined(at=6 * SECOND))
+    partition.read(decision(user_id=OTHER, decision_id="d2", at=7 * SECOND))
+    partition.read(participant("add", OTHER, at=8 * SECOND))
+    partition.read(session("Ended", at=8 * SECOND))
+    assert [partition.request(each).state for each in ("outside", "r1")] == ["DONE", "SEATED"]
+    assert partition.outcome_words() == ["routed", "routed"]
