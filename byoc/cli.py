@@ -33,7 +33,7 @@ PARTS: dict[str, Part] = {
     "connect": Part("connectors.runtime.cli", "connect", "Run connectors: Pub/Sub API to Kafka, Kafka to the partner."),
     "streams": Part("streams.cli", "streams", "Run the processor: conversations, routing, deliveries."),
     "simulate": Part("simulator.cli", "simulate", "Serve Salesforce's APIs on this machine."),
-    "partner": Part("byoc.partner.cli", "partner", "Run a small partner: a channel and a router."),
+    "partner": Part("byoc.partner.cli", "partner", "Run a small partner: channel, router, commands."),
     "explain": Part("byoc.explain.cli", "explain_command", "Say why the customer gets an event, or not."),
     "kafka": Part("byoc.kafka.cli", "kafka", "Run one node of Apache Kafka on this machine."),
     "topics": Part("byoc.topics.cli", "topics", "Create or check the topics."),

@@ -49,6 +49,14 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
 
 
+class CommandKind(StrEnum):
+    """`PartnerCommand.command`: what the partner wants done at Salesforce."""
+
+    END_SESSION = "end_session"
+    INACTIVATE_SESSION = "inactivate_session"
+    REMOVE_PARTICIPANT = "remove_participant"
+
+
 class ReceiptStatus(StrEnum):
     """`DeliveryReceipt.status`."""
 
@@ -104,7 +112,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoutingTask(msgspec.Struct, frozen=True, kw_only=True):
-    """An open routing request with its two deadlines, for the partner's router."""
+    """An open routing request with its two deadlines, for the partner's router.
+
+    A request comes again, with the next `attempt`, when someone declined: `declined_user_ids` are those so far.
+    """
 
     request_id: str
     conversation_id: str
@@ -122,6 +133,7 @@ class RoutingTask(msgspec.Struct, frozen=True, kw_only=True):
     answer_by_ms: int
     deadline_ms: int
     event_uuid: str
+    declined_user_ids: list[str] = []
 
 
 class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +182,17 @@ class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
+class PartnerCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the partner wants done to a conversation. `command_id` is the same for every repeat."""
+
+    command_id: str
+    conversation_id: str
+    command: str
+    user_id: str | None = None
+    on_behalf_of: str | None = None
+    commanded_at_ms: int
+
+
 class SalesforceCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call to the Interaction Service API that the processor wants made. `call_id` is the same for every repeat."""
 
@@ -207,6 +230,7 @@ Record = (
     | RoutingDecision
     | RoutingOutcome
     | DeliveryReceipt
+    | PartnerCommand
     | SalesforceCall
     | SalesforceCallResult
 )

@@ -78,6 +78,10 @@ class Topics:
         return f"{self.prefix}.receipts"
 
     @property
+    def commands(self) -> str:
+        return f"{self.prefix}.commands"
+
+    @property
     def salesforce_calls(self) -> str:
         return f"{self.prefix}.salesforce.calls"
 
@@ -124,6 +128,7 @@ class Topics:
             kept(self.routing_outcomes, 14, records.RoutingOutcome),
             kept(self.routing_decisions, 7, records.RoutingDecision),
             kept(self.receipts, 7, records.DeliveryReceipt),
+            kept(self.commands, 7, records.PartnerCommand),
             kept(self.salesforce_calls, 7, records.SalesforceCall),
             kept(self.salesforce_results, 7, records.SalesforceCallResult),
             TopicSpec(

@@ -60,8 +60,10 @@ def preload(org: Org, count: int, *, topic: str | None = None) -> None:
 
 
 def _templates(schema: EventSchema, seed: int, at_ms: int) -> list[_Template]:
-    # Routing requests are left out: their deadline would be over before a benchmark reads them.
-    options = ScenarioOptions(shares={Kind.ROUTING: 0}, duplicate_share=0, steps=12)
+    # Routing requests are left out: their deadline would be over before a benchmark reads them. So is what silences a
+    # conversation: templates share conversations, and soon nothing would be delivered.
+    left_out: dict[str, float] = {Kind.ROUTING: 0, Kind.CONSULT: 0, Kind.OPT_OUT: 0}
+    options = ScenarioOptions(shares=left_out, duplicate_share=0, steps=12)
     templates: list[_Template] = []
     for number in range(1, _RENDERED_CONVERSATIONS + 1):
         script = write_script(options, seed=seed, number=number)

@@ -79,8 +79,8 @@ def simulate(
 ) -> None:
     """Serve a simulated Salesforce org until SIGTERM or SIGINT.
 
-    Pub/Sub API over gRPC; over HTTP the OAuth token endpoint, the Interaction Service API's routingResult with its
-    timer, and the simulator's own calls under /v1, described by /openapi.json.
+    Pub/Sub API over gRPC; over HTTP the OAuth token endpoint, the Interaction Service API with the timer of routing
+    requests, and the simulator's own calls under /v1, described by /openapi.json.
     Prints one line `ready grpc=HOST:PORT http=HOST:PORT`.
     """
     try:

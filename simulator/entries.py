@@ -206,6 +206,19 @@ def routing_result(entry_id: str, *, routing_type: str, failure_type: str, field
     }
 
 
+def work_result(entry_id: str, *, work_id: str, work_item_id: str, work_type: str, routing_type: str) -> Json:
+    """RoutingWorkResult: what became of work that was offered."""
+    return {
+        "entryType": "RoutingWorkResult",
+        "id": entry_id,
+        "workId": work_id,
+        "workTargetId": work_item_id,
+        "workType": work_type,
+        "routingType": routing_type,
+        "errorMessages": [],
+    }
+
+
 def _message(entry_type: str, entry_id: str, message_type: str, container: str, content: Json) -> Json:
     abstract = {"messageType": message_type, "id": entry_id, container: content}
     return {"entryType": entry_type, "id": entry_id, "abstractMessage": abstract}

@@ -5,6 +5,7 @@ starts a routing timer when it is a RoutingRequested. Calls are quick and never 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from simulator import entries, frames
 from simulator.allocation import Allocation
@@ -21,7 +22,9 @@ from simulator.managed import ManagedSubscriptions
 from simulator.pubsub.calls import OpenCalls
 from simulator.routing_desk import Answer, Planned, Request, RoutingDesk
 from simulator.routing_results import routing_result_payload
-from simulator.seeded import new_uuid, seeded
+from simulator.seeded import new_record_id, new_uuid, seeded
+from simulator.service_bodies import SessionAsk, WorkAsk
+from simulator.service_desk import AgentWork, ServiceDesk
 from simulator.settings import Settings
 from simulator.tokens import Tokens
 
@@ -44,6 +47,11 @@ class Org:
         )
         self.ledger = Ledger()
         self.desk = RoutingDesk(settings.routing_timeout_ms)
+        self.service = ServiceDesk(
+            self.desk,
+            new_id=self.new_id,
+            new_record_id=partial(new_record_id, seeded(settings.seed, "records")),
+        )
         self.tokens = Tokens(
             settings.org_id,
             seeded(settings.seed, "tokens"),
@@ -61,6 +69,7 @@ class Org:
         self._schemas_by_id: dict[str, DeclaredSchema] = {}
         self._held: dict[str, list[Landing]] = {}
         self.concluded: list[Callable[[Request], None]] = []
+        self.offered: list[Callable[[AgentWork], None]] = []
         self._ids = seeded(settings.seed, "ids")
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._happenings = Happenings(
@@ -192,6 +201,39 @@ class Org:
         request = self.desk.answer(answer, self.clock.now_ms())
         self._publish_result(request, answer.error_message, externally_routed=answer.externally_routed)
         return request
+
+    def offer_work(self, ask: WorkAsk) -> AgentWork:
+        """Take an `agentWork` call. Raises `AnswerRejectedError`."""
+        work = self.service.offer(ask)
+        for notify in self.offered:
+            notify(work)
+        return work
+
+    def end_session(self, ask: SessionAsk) -> None:
+        """Take a `messagingSession` call and publish its SessionStatusChanged. Raises `AnswerRejectedError`."""
+        session_id, entry_id, now_ms = self.service.end_session(ask), self.new_id(), self.clock.now_ms()
+        ended = ask.operation == "End"
+        entry = entries.session_status(
+            entry_id,
+            session_id=session_id,
+            channel_address_id=ask.channel_address_id,
+            conversation_id=ask.conversation_id,
+            status="Ended" if ended else "Inactive",
+            previous="Active",
+            started_at_ms=now_ms,
+            ended_at_ms=now_ms if ended else None,
+        )
+        payload = entries.interaction(
+            channel_address_id=ask.channel_address_id,
+            conversation_id=ask.conversation_id,
+            end_user_subject=ask.end_user_subject,
+            entry_id=entry_id,
+            sender=entries.participant("conversation", "automated", "System"),
+            sender_name="System",
+            entry=entry | ({"sessionEndedByRole": ask.operation_by} if ask.operation_by else {}),
+            at_ms=now_ms,
+        )
+        self.publish(self.settings.topics[0], "Interaction", entries.as_json(payload))
 
     def cancel_routing(self, request_id: str) -> Request | None:
         """Let the rep withdraw a request and publish its RoutingResult; None when it has ended otherwise."""

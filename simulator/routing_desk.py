@@ -31,6 +31,7 @@ class Planned(StrEnum):
     ANSWER = "answer"  # left to the partner
     IGNORE = "ignore"  # nobody is to answer; `channelData.simulatorPlan` tells the router
     CANCEL = "cancel"  # the rep withdraws it before its time is over
+    DECLINE = "decline"  # left to the partner; who is offered the work first declines it
     RESULT_FIRST = "result_first"  # withdrawn at once; the RoutingResult overtakes the RoutingRequested
 
 
@@ -176,6 +177,35 @@ class RoutingDesk:
         """All requests, in the order in which they were published."""
         return list(self._requests.values())
 
+    def check_conversation(self, conversation_id: str) -> None:
+        """Raises `AnswerRejectedError` for a conversation of which no event has told."""
+        if conversation_id not in self._conversations:
+            raise AnswerRejectedError(10018, "the conversation identifier is unknown to this org")
+
+    def check_work_item(self, work_item_id: str, conversation_id: str | None) -> None:
+        """Raises `AnswerRejectedError` when no session has this id, or one of another conversation has it."""
+        owner = self._conversation_of_work_item.get(work_item_id[:WORK_ITEM_CHARS])
+        if owner is None:
+            raise AnswerRejectedError(15111, "no messaging session has this workItemId")
+        if conversation_id is not None and owner != conversation_id:
+            raise AnswerRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
+
+    def conversation_of(self, work_item_id: str) -> str:
+        """The conversation of a work item that `check_work_item` knows."""
+        return self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]]
+
+    def work_item_of(self, conversation_id: str) -> str:
+        """The messaging session of a conversation. Raises `AnswerRejectedError` when it has none."""
+        found = self._work_item_of_conversation.get(conversation_id)
+        if found is None:
+            raise AnswerRejectedError(10071, "the conversation has no messaging session")
+        return found
+
+    def newest_of(self, conversation_id: str, routing_type: str | None) -> Request | None:
+        """The newest routing request of a conversation, of this routing type when one is given."""
+        requests = self._of_conversation.get(conversation_id, [])
+        return next((each for each in reversed(requests) if routing_type in {None, each.routing_type}), None)
+
     @property
     def open_count(self) -> int:
         return len(self._open_ids)
@@ -192,13 +222,8 @@ class RoutingDesk:
         self._open_ids.discard(request.request_id)
 
     def _meant(self, answer: Answer, now_ms: int) -> Request:
-        if answer.conversation_id not in self._conversations:
-            raise AnswerRejectedError(10018, "the conversation identifier is unknown to this org")
-        owner = self._conversation_of_work_item.get(answer.work_item_id[:WORK_ITEM_CHARS])
-        if owner is None:
-            raise AnswerRejectedError(15111, "no messaging session has this workItemId")
-        if owner != answer.conversation_id:
-            raise AnswerRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
+        self.check_conversation(answer.conversation_id)
+        self.check_work_item(answer.work_item_id, answer.conversation_id)
         named = [
             request
             for request in self._of_conversation.get(answer.conversation_id, [])

@@ -12,3 +12,11 @@ def seeded(seed: int, purpose: str) -> random.Random:
 def new_uuid(rng: random.Random) -> str:
     """A version 4 UUID from the seeded generator."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+_BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def new_record_id(rng: random.Random, prefix: str) -> str:
+    """A 15-character Salesforce record id; `prefix` says of which kind."""
+    return prefix + "Hs00000" + "".join(rng.choices(_BASE62, k=5))

@@ -17,7 +17,7 @@ from streams.web.queries import add_queries
 
 
 def create_app(settings: StreamsSettings) -> ExactlyOnceApp:
-    """A worker's app: four agents, three tables, the query API. Start it with Faust's `Worker`."""
+    """A worker's app: an agent per input topic, three tables, the query API. Start it with Faust's `Worker`."""
     topics = Topics(prefix=settings.prefix, app_id=settings.app_id)
     data_dir = Path(settings.data_dir) / f"{settings.app_id}-{os.getpid()}"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -58,12 +58,14 @@ def create_app(settings: StreamsSettings) -> ExactlyOnceApp:
         supervisor_messages=settings.supervisor_messages,
         acknowledged_channels=frozenset(filter(None, map(str.strip, settings.acknowledged_channels.split(",")))),
         work_calls=settings.work_calls,
+        remove_rerouted=settings.remove_rerouted,
+        partner_commands=settings.partner_commands,
     )
     tables = Tables(app, settings.partitions)
     metrics = Metrics()
     processor = Processor(app, tables, topics, rules, clock.now_ms, metrics)
     add_agents(app, topics, processor)
-    add_queries(app, tables, topics, metrics)
+    add_queries(app, tables, topics, metrics, rules)
     app.on_recovered = processor.recover
     app.before_commit = processor.write_changelog
 

@@ -26,6 +26,8 @@ from streams.settings import StreamsSettings
     "--acknowledged-channels", help="Channel addresses acknowledged to Salesforce, comma-separated; * for all."
 )
 @click.option("--work-calls", is_flag=True, default=None, help="Make route and agentWork calls of accepted requests.")
+@click.option("--remove-rerouted", is_flag=True, default=None, help="Remove reps who declined once another joined.")
+@click.option("--partner-commands", is_flag=True, default=None, help="Take the partner's commands for sessions.")
 @click.option("--log-level", default="WARNING", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def streams(log_level: str, **options: Any) -> None:
     """Run one worker of the processor; start more to share the partitions.

@@ -62,6 +62,7 @@ class Processor:
             topics.events: codec_for(records.OutboundEvent).decode,
             topics.routing_decisions: codec_for(records.RoutingDecision).decode,
             topics.receipts: codec_for(records.DeliveryReceipt).decode,
+            topics.commands: codec_for(records.PartnerCommand).decode,
             topics.salesforce_results: codec_for(records.SalesforceCallResult).decode,
         }
         self._receipts = topics.receipts

@@ -35,3 +35,9 @@ class StreamsSettings(BaseSettings):
     work_calls: bool = Field(
         default=False, description="Make the route and agentWork calls of accepted requests, and undo them on a cancel"
     )
+    remove_rerouted: bool = Field(
+        default=False, description="Remove reps who declined a request from its conversation once another has joined"
+    )
+    partner_commands: bool = Field(
+        default=False, description="Make the messagingSession and participant calls that the partner commands"
+    )

@@ -26,17 +26,20 @@ PATIENCE_S = 120
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
 CORE = "tests/unit/core"
 TABLE = "tests/unit/core/test_core_routing_table.py"
+CONSULTATIONS = "tests/property/test_consultations.py tests/unit/connectors/test_event_mapping.py"
+PUBSUB = "connectors/pubsub"
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A text of a file under `streams/core`, what it is replaced by, and the tests that must notice."""
+    """A text of a file of `folder`, what it is replaced by, and the tests that must notice, one word each."""
 
     name: str
     file: str
     old: str
     new: str
     tests: str = CORE
+    folder: str = "streams/core"
 
 
 _PASS = "if False:"
@@ -99,14 +102,187 @@ GUARDS = [
     Mutant("ephemeral: received stale", "conversation.py", "event.received_at_ms >= expires_at_ms", "False"),
     Mutant("ephemeral: read stale", "conversation.py", "        if now_ms >= expires_at_ms:", f"        {_PASS}"),
     Mutant("routing: no call at its deadline", "answers.py", "or now_ms >= deadline_ms(facts, rules)", ""),
-    Mutant("routing: no task too late", "answers.py", "or now_ms >= answer_by_ms(facts, rules)", ""),
+    Mutant(
+        "routing: no task too late",
+        "answers.py",
+        "if request.state != State.OPEN or now_ms >= answer_by_ms(facts, rules):",
+        "if request.state != State.OPEN:",
+    ),
     Mutant("routing: one answer", "answers.py", "if told.answer is not None or", "if"),
     Mutant("routing: one outcome", "answers.py", "or request.outcome == told.outcome", ""),
     Mutant("routing: undo only when over", "work.py", "or request.state not in _UNDONE", ""),
-    Mutant("routing: undo while of use", "work.py", "if now_ms >= at_ms + rules.result_window_ms:", _PASS),
-    Mutant("routing: each work call once", "work.py", "or kind.value in told.work", ""),
-    Mutant("routing: work calls by rule only", "work.py", "or not rules.work_calls", ""),
+    Mutant(
+        "routing: undo while of use",
+        "work.py",
+        "if now_ms >= at_ms + rules.result_window_ms:\n        return request\n    if Kind.ROUTE",
+        "if False:\n        return request\n    if Kind.ROUTE",
+    ),
+    Mutant("routing: each work call once", "work.py", "or name in told.work", ""),
+    Mutant(
+        "routing: work calls by rule only",
+        "work.py",
+        "if decision is None or not rules.work_calls:",
+        "if decision is None:",
+    ),
     Mutant("routing: no work for targets outside", "work.py", "or decision.externally_routed", ""),
+    Mutant("asked again: not what was declined before", "attempts.py", "decision.decided_at_ms <= at_ms", "True"),
+    Mutant("asked again: only what was accepted", "attempts.py", "decision.decision == DecisionKind.ACCEPT and ", ""),
+    Mutant("asked again: only a decline", "attempts.py", "moment.event != Event.WORK_DECLINED or ", ""),
+    Mutant(
+        "asked again: an older decision does not answer",
+        "attempts.py",
+        "while left and left[0].decided_at_ms < moment.at_ms - rules.skew_ms:",
+        "while False:",
+    ),
+    Mutant("asked again: once for each decline", "answers.py", "again <= request.told.asked_again or ", ""),
+    Mutant(
+        "asked again: not when the answer is there",
+        "answers.py",
+        "again <= request.told.asked_again or attempts[-1].decision is not None:",
+        "again <= request.told.asked_again:",
+    ),
+    Mutant(
+        "asked again: not when it is over", "answers.py", "if request.state != State.CLAIMED or now_ms", "if now_ms"
+    ),
+    Mutant(
+        "asked again: not too late",
+        "answers.py",
+        "if request.state != State.CLAIMED or now_ms >= answer_by_ms(facts, rules):",
+        "if request.state != State.CLAIMED:",
+    ),
+    Mutant(
+        "asked again: a repeat is no answer",
+        "requests.py",
+        "or any(each.decision_id == decision.decision_id for each in held)",
+        "",
+    ),
+    Mutant("offered again: not when it is over", "work.py", "if request.state != State.CLAIMED or now_ms", "if now_ms"),
+    Mutant(
+        "offered again: not at the deadline",
+        "work.py",
+        "if request.state != State.CLAIMED or now_ms >= deadline_ms(facts, rules):",
+        "if request.state != State.CLAIMED:",
+    ),
+    Mutant(
+        "offered again: by rule only",
+        "work.py",
+        "decision.decision != DecisionKind.ACCEPT or not rules.work_calls:",
+        "decision.decision != DecisionKind.ACCEPT:",
+    ),
+    Mutant(
+        "offered again: not after a refusal",
+        "work.py",
+        "decision is None or decision.decision != DecisionKind.ACCEPT or",
+        "decision is None or",
+    ),
+    Mutant(
+        "offered again: declined work is not taken back",
+        "updates.py",
+        "replace(request, agent_work_id=None)",
+        "request",
+    ),
+    Mutant(
+        "offered again: results of each attempt",
+        "calls.py",
+        "*(named(kind, attempt) for kind in _OF_AN_ATTEMPT for attempt in again)",
+        "",
+    ),
+    Mutant(
+        "seated: others after a decline",
+        "join.py",
+        "any(moment.event == Event.WORK_DECLINED for moment in request.moments)",
+        "False",
+    ),
+    Mutant("seated: never a contact outside", "join.py", "return kind != TargetKind.EXTERNAL", "return True"),
+    Mutant("removed: by rule only", "work.py", "if not rules.remove_rerouted or ", "if "),
+    Mutant("removed: only when someone joined", "work.py", "or request.state != State.SEATED or", "or"),
+    Mutant(
+        "removed: not who joined", "work.py", "not in staying | _newest_user(attempts)", "not in _newest_user(attempts)"
+    ),
+    Mutant(
+        "removed: not who got the offer again", "work.py", "not in staying | _newest_user(attempts)", "not in staying"
+    ),
+    Mutant(
+        "removed: while of use",
+        "work.py",
+        "if now_ms >= at_ms + rules.result_window_ms:\n        return request\n    attempts",
+        "if False:\n        return request\n    attempts",
+    ),
+    Mutant("commands: once", "commands.py", "    if state.seen(key) is not None:", f"    {_PASS}"),
+    Mutant("commands: known ones", "commands.py", "if command.command not in CommandKind.__members__.values():", _PASS),
+    Mutant("commands: by rule only", "commands.py", "if not rules.partner_commands:", _PASS),
+    Mutant(
+        "commands: in time", "commands.py", "if now_ms >= command.commanded_at_ms + rules.command_within_ms:", _PASS
+    ),
+    Mutant("commands: an identifier that the API knows", "commands.py", "or api_identifier(conversation) is None", ""),
+    Mutant("commands: somebody is named", "commands.py", 'None if command.user_id else "user_absent"', "None"),
+    Mutant("commands: not for a session that is over", "commands.py", "if is_over(conversation.session):", _PASS),
+    Mutant(
+        "commands: an end user that is known",
+        "commands.py",
+        "if conversation.channel_address_id is None or conversation.end_user_subject is None:",
+        _PASS,
+    ),
+    Mutant(
+        "commands: inactive by the id only",
+        "commands.py",
+        'return "session_unknown" if unnamed else None',
+        "return None",
+    ),
+    Mutant(
+        "commands: only words of the API",
+        "commands.py",
+        "if command.on_behalf_of in _BEHALF:",
+        "if command.on_behalf_of:",
+    ),
+    Mutant("content: what has no place is kept", "taking.py", "    if left := part.left():", f"    {_PASS}"),
+    Mutant(
+        "content: what has no place in a title is kept",
+        "content_parts.py",
+        "    owner.keep(name, item.left())\n    return fields",
+        "    return fields",
+    ),
+    Mutant(
+        "content: odd things in an array are kept",
+        "taking.py",
+        "if len(objects) < len(found):",
+        _PASS,
+        "tests/property/test_content.py",
+    ),
+    Mutant(
+        "content: words that are not known are kept",
+        "taking.py",
+        "if self._left.get(name) in known:",
+        "if name in self._left:",
+    ),
+    Mutant(
+        "content: a link has no number",
+        "fallback.py",
+        '        if as_filled_text(option.get("url")):',
+        f"        {_PASS}",
+    ),
+    Mutant(
+        "content: the identifier of old options",
+        "content_parts.py",
+        'chosen.text("optionId") if identifier is None else identifier',
+        "identifier",
+    ),
+    Mutant(
+        "consultations: announced in their own partition",
+        "mapping.py",
+        "if CONSULT_INFO in payload:",
+        _PASS,
+        CONSULTATIONS,
+        PUBSUB,
+    ),
+    Mutant(
+        "consultations: only by their announcement",
+        "mapping.py",
+        'if CONSULT_INFO not in (_text(entry.get("entryType")), _text(body.get("entryType"))):',
+        _PASS,
+        CONSULTATIONS,
+        PUBSUB,
+    ),
     Mutant("routing: only words of the API", "calls.py", "if cancel_reason in _CANCEL_REASONS:", "if cancel_reason:"),
     Mutant("receipts: once", "receipts.py", "    if _has(state, key, step):", f"    {_PASS}"),
     Mutant("receipts: only channels that want it", "receipts.py", "conversation.channel_address_id in wanted", "True"),
@@ -115,8 +291,8 @@ GUARDS = [
     Mutant(
         "receipts: a conversation the API knows",
         "calls.py",
-        'or key == f"{conversation.channel_address_id}:',
-        'or key == f":',
+        'None if key == f"{conversation.channel_address_id}:{subject}" else key',
+        "key",
     ),
     Mutant("acknowledgements: read is a high-water mark", "details.py", "mark.at_ms <= was.reps_read.at_ms", "False"),
     Mutant("acknowledgements: the later stands", "details.py", "found.at_ms > known.at_ms", "True"),
@@ -128,7 +304,7 @@ GUARDS = [
         "call.outcome == CallOutcome.ACCEPTED, call.at_ms",
         "False, call.at_ms",
     ),
-    Mutant("calls: only of the request", "call_results.py", "    if kind is None:", f"    {_PASS}"),
+    Mutant("calls: only of the request", "call_results.py", "    if name is None:", f"    {_PASS}"),
     Mutant("routing: the work of one request only", "updates.py", "if len(requests) == 1 and ", "if "),
     Mutant(
         "state: receipts before their conversation",
@@ -159,7 +335,7 @@ def is_row_killed(key: tuple[State, Event]) -> bool:
 
 def is_killed(mutant: Mutant, copy: Path) -> bool:
     """Run the mutant's tests on the copy; true when they turn red."""
-    path = copy / "streams" / "core" / mutant.file
+    path = copy / mutant.folder / mutant.file
     source = path.read_text(encoding="utf-8")
     if source.count(mutant.old) != 1:
         raise click.ClickException(
@@ -168,7 +344,7 @@ def is_killed(mutant: Mutant, copy: Path) -> bool:
     path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", *OPTIONS, mutant.tests],
+            [sys.executable, "-m", "pytest", *OPTIONS, *mutant.tests.split()],
             cwd=copy,
             env={"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,

@@ -27,8 +27,11 @@ LOOK_S = 1.0
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed plays the same conversations.")
 @click.option("--partitions", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option("--routing-timeout-s", type=float, default=8.0, show_default=True, help="Salesforce's 60 s, shortened.")
+@click.option("--work-calls/--no-work-calls", default=True, show_default=True, help="Play every call to Salesforce.")
 @click.option("--keep", is_flag=True, help="Leave everything running for a look around; Ctrl-C ends it.")
-def demo(events: int, rate: float, seed: int, partitions: int, routing_timeout_s: float, keep: bool) -> None:
+def demo(
+    events: int, rate: float, seed: int, partitions: int, routing_timeout_s: float, work_calls: bool, keep: bool
+) -> None:
     """Play conversations through the whole system and count what arrived.
 
     Starts Kafka (or uses KAFKA_BOOTSTRAP_SERVERS), a simulated Salesforce, the connect worker, a streams worker and a
@@ -48,6 +51,7 @@ def demo(events: int, rate: float, seed: int, partitions: int, routing_timeout_s
         seed=seed,
         routing_timeout_s=routing_timeout_s,
         answer_by_s=routing_timeout_s * 5 / 8,
+        work_calls=work_calls,
     )
     try:
         with running(shape, settings) as system:

@@ -95,6 +95,7 @@ def table_of(verdict: Verdict) -> Table:
         ("repeated posts that the partner dropped", verdict.repeats),
         ("entries withheld from the customer", verdict.withheld),
         *((f"routing: {name}", count) for name, count in sorted(verdict.outcomes.items())),
+        *((f"call: {name}", count) for name, count in sorted(verdict.calls.items())),
         ("dead letters", verdict.dead_letters),
         ("lost", len(verdict.lost)),
         ("duplicated", len(verdict.duplicated)),

@@ -29,7 +29,8 @@ LOOK_S = 0.5
 @click.option("--rounds", type=click.IntRange(min=0), default=20, show_default=True, help="Number of blows.")
 @click.option("--rate", type=click.FloatRange(min=1), default=250.0, show_default=True, help="Events per second.")
 @click.option("--streams-workers", type=click.IntRange(min=1), default=2, show_default=True)
-def fault(seed: int, rounds: int, rate: float, streams_workers: int) -> None:
+@click.option("--work-calls", is_flag=True, help="Make every call to Salesforce, as the demo does.")
+def fault(seed: int, rounds: int, rate: float, streams_workers: int, work_calls: bool) -> None:
     """Kill (-9), freeze, replace and restart workers under load, then count what arrived.
 
     Exits with 1 when anything was lost, duplicated, reordered or leaked.
@@ -45,6 +46,7 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int) -> None:
         folder=settings.byoc_home / "fault",
         seed=seed,
         streams_workers=streams_workers,
+        work_calls=work_calls,
     )
     try:
         with running(shape, settings) as system:

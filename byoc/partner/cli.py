@@ -1,7 +1,8 @@
-"""`byoc partner channel|router`."""
+"""`byoc partner channel|router|command`."""
 
 import asyncio
 import signal
+import uuid
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 import uvloop
 from standardwebhooks import Webhook
 
+from byoc import kafka_client
 from byoc.errors import ByocError
 from byoc.partner.channel import Channel
 from byoc.partner.plan import Shares
@@ -22,17 +24,20 @@ from connectors import clock
 from connectors.errors import ConnectorError
 from connectors.runtime.connector import Task
 from connectors.sinks.signing import signer_of
+from schemas.codec import encode
+from schemas.records import CommandKind, PartnerCommand
 from schemas.topics import DEFAULT_PREFIX, Topics
 
 
 @click.group()
 def partner() -> None:
-    """Run a small partner: a channel that receives deliveries and a router that answers routing requests.
+    """Run a small partner: a channel that receives deliveries, a router that answers requests; give commands.
 
     \b
     Example:
       byoc partner channel --port 8055 --log partner.jsonl --secret whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
       byoc partner router --seed 7
+      byoc partner command end_session --conversation c0ffee00-0000-4000-8000-0000000000a1
     """
 
 
@@ -79,6 +84,44 @@ def router(bootstrap_servers: str | None, prefix: str, seed: int, accept: float,
         raise click.UsageError(str(error)) from None
     task = router_task(bootstrap_servers or Settings().bootstrap_servers, topics, rules, clock.now_ms)
     _run(_router(task, topics))
+
+
+@partner.command()
+@click.argument("word", type=click.Choice([kind.value for kind in CommandKind]))
+@click.option("--conversation", "conversation_id", required=True, help="Id of the conversation.")
+@click.option("--user-id", help="Salesforce user to remove.")
+@click.option("--on-behalf-of", type=click.Choice(["EndUser", "System"]), help="Who ends the session.")
+@click.option("--command-id", help="The same id is followed once.  [default: a new one]")
+@click.option("--bootstrap-servers", help="Address of Kafka.  [default: KAFKA_BOOTSTRAP_SERVERS or 127.0.0.1:9092]")
+@click.option("--prefix", default=DEFAULT_PREFIX, show_default=True, help="Beginning of the topic names.")
+def command(
+    word: str,
+    conversation_id: str,
+    user_id: str | None,
+    on_behalf_of: str | None,
+    command_id: str | None,
+    bootstrap_servers: str | None,
+    prefix: str,
+) -> None:
+    """End a session, set it inactive, or remove a rep: writes one command, which is worth a minute.
+
+    Followed by processors that run with --partner-commands.
+
+    \b
+    Example:
+      byoc partner command end_session --conversation c0ffee00-0000-4000-8000-0000000000a1 --on-behalf-of EndUser
+    """
+    found = PartnerCommand(
+        command_id=command_id or str(uuid.uuid4()),
+        conversation_id=conversation_id,
+        command=word,
+        user_id=user_id,
+        on_behalf_of=on_behalf_of,
+        commanded_at_ms=clock.now_ms(),
+    )
+    servers = bootstrap_servers or Settings().bootstrap_servers
+    kafka_client.produce(servers, Topics(prefix=prefix).commands, [(conversation_id.encode(), encode(found))])
+    click.echo(f"command_id={found.command_id}")
 
 
 async def _channel(host: str, port: int, log: ReceivedLog, secret: Webhook) -> None:

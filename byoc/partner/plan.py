@@ -6,8 +6,8 @@ from enum import StrEnum
 from byoc.partner.chance import share_of
 from schemas.records import DecisionKind, RoutingDecision, RoutingTask, TargetKind
 
-# who takes over when a queue or flow is asked for: the id of a rep, in the 15 characters that agents have
-_REP_ON_DUTY = "005000000000001"
+# who takes over when a queue or flow is asked for, or a rep declined: ids in the 15 characters that agents have
+_REPS_ON_DUTY = ("005000000000001", "005000000000002", "005000000000003")
 
 
 class Plan(StrEnum):
@@ -65,6 +65,8 @@ def decision_for(task: RoutingTask, plan: Plan, *, decided_at_ms: int) -> Routin
 
 
 def _user_for(task: RoutingTask) -> str | None:
-    if task.target_kind == TargetKind.REP:
-        return task.target_id
-    return None if task.target_kind == TargetKind.EXTERNAL else _REP_ON_DUTY
+    """The rep who was asked for, or the first on duty, who has not declined; None when there is none."""
+    if task.target_kind == TargetKind.EXTERNAL:
+        return None
+    asked_for = [task.target_id] if task.target_kind == TargetKind.REP else []
+    return next((user for user in (*asked_for, *_REPS_ON_DUTY) if user not in task.declined_user_ids), None)

@@ -17,12 +17,15 @@ from schemas.topics import Topics
 CLIENT_ID = "byoc-streams"
 CLIENT_SECRET = "byoc-simulator-secret"  # noqa: S105  the simulator's default; guards nothing but a laptop
 
+EVERY_CALL = ("--work-calls", "--remove-rerouted", "--partner-commands", "--acknowledged-channels", "*")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """How large the system is and how fast its clocks run.
 
     `routing_timeout_s` is Salesforce's 60 s, `answer_by_s` our own answer; shorter ones make a demo short.
+    `work_calls`: all calls to Salesforce that the processor can make are switched on.
     """
 
     topics: Topics
@@ -33,6 +36,7 @@ class Shape:
     answer_by_s: float = 5.0
     session_timeout_s: float = 6.0
     streams_workers: int = 1
+    work_calls: bool = False
 
 
 def own_topics(settings: Settings, name: str) -> Topics:
@@ -128,6 +132,7 @@ class System:
             *("--prefix", shape.topics.prefix, "--app-id", shape.topics.app_id, "--partitions", str(shape.partitions)),
             *("--session-timeout-s", str(shape.session_timeout_s), "--data-dir", str(shape.folder / "faust")),
             *("--routing-timeout-s", str(shape.routing_timeout_s), "--answer-by-s", str(shape.answer_by_s)),
+            *(EVERY_CALL if shape.work_calls else ()),
         )
 
     def await_streams(self, name: str) -> str:

@@ -49,6 +49,7 @@ class Evidence:
     tasks: list[records.RoutingTask]
     outcomes: list[records.RoutingOutcome]
     calls: list[records.SalesforceCall]
+    results: list[records.SalesforceCallResult]
     dead_letters: int
     received: list[Line]
 
@@ -69,6 +70,7 @@ def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_l
         tasks=read(topics.routing_requests, records.RoutingTask),
         outcomes=read(topics.routing_outcomes, records.RoutingOutcome),
         calls=read(topics.salesforce_calls, records.SalesforceCall),
+        results=read(topics.salesforce_results, records.SalesforceCallResult),
         dead_letters=sum(1 for _ in kafka_client.read_committed(bootstrap_servers, topics.dead_letters)),
         received=read_lines(partner_log.read_bytes()),
     )

@@ -38,6 +38,7 @@ class Verdict:
     by_expectation: Counter[str] = field(default_factory=Counter)
     ephemeral: int = 0
     by_type: list[TypeCount] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
     dead_letters: int = 0
     lost: list[str] = field(default_factory=list)
@@ -83,6 +84,7 @@ def judge(evidence: Evidence) -> Verdict:
         published=len(evidence.published),
         by_expectation=Counter(e.expect for e in evidence.published if e.duplicate_of_seq is None),
         by_type=count_types(evidence),
+        calls=Counter(f"{result.api} {result.outcome}" for result in evidence.results),
         dead_letters=evidence.dead_letters,
         repeats=sum(line.repeat for line in evidence.received),
     )
@@ -152,9 +154,9 @@ def _judge_deliveries(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _judge_routing(evidence: Evidence, verdict: Verdict) -> None:
-    """Every request announced at most once, every one with one final outcome that agrees with Salesforce's."""
-    tasks = [task.request_id for task in evidence.tasks]
-    verdict.duplicated += [f"routing request {name} was announced {n} times" for name, n in _repeated(tasks)]
+    """Every attempt announced at most once, every request with one final outcome that agrees with Salesforce's."""
+    tasks = [(task.request_id, task.attempt) for task in evidence.tasks]
+    verdict.duplicated += [f"routing request {name[0]} was announced {n} times" for name, n in _repeated(tasks)]
     told = [(outcome.request_id, outcome.revision) for outcome in evidence.outcomes]
     verdict.duplicated += [f"outcome {name} was published {n} times" for name, n in _repeated(told)]
     # by event: a request without an event id has an identity of ours, which Salesforce does not know

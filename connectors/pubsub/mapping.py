@@ -5,7 +5,8 @@ identifier sits at a different depth in the two event types, is absent in old on
 spelling. The typed decoder below reads the usual shapes and skips the rest of the JSON (1 us for 800 bytes); whatever
 it does not understand is looked at again, leniently, before the event is called unreadable.
 
-    Interaction           conversationIdentifier
+    Interaction           conversationIdentifier; of a ConsultConversationInfo the consultation that it announces, so
+                          that its announcement is read before anything that is said in it (ADR 0008)
     RoutingRequested      payload.conversationIdentifier, else the one in payload.routingParameters.channelData
     without any           channelAddressIdentifier + ":" + recipient.subject
     legacy, three fields  the channel address and the recipient are custom fields of the event
@@ -20,6 +21,7 @@ import msgspec
 from schemas.records import OutboundEvent
 
 ROUTING_REQUESTED: Final = "RoutingRequested"
+CONSULT_INFO: Final = "ConsultConversationInfo"
 _STANDARD_FIELDS: Final = frozenset({"CreatedDate", "CreatedById"})
 
 
@@ -128,6 +130,8 @@ class Mapper:
             found = envelope.payload.conversation_identifier or envelope.conversation_identifier
         else:
             found = envelope.conversation_identifier
+            if CONSULT_INFO in payload:
+                found = _consultation(payload) or found
         return found or self._lenient_id(payload, event_type, decoded)
 
     def _lenient_id(self, payload: str, event_type: str, decoded: Mapping[str, Any]) -> str:
@@ -135,7 +139,8 @@ class Mapper:
         if envelope is None:
             raise Unreadable("VALUE_CONVERTER", f"the payload field {self._names.payload} is no JSON object")
         return (
-            _identifier(envelope, event_type)
+            _consultation(payload)
+            or _identifier(envelope, event_type)
             or _channel_and_subject(envelope.get("channelAddressIdentifier"), envelope.get("recipient"))
             or _channel_and_subject(*self._legacy_fields(decoded))
             or _no_key()
@@ -166,6 +171,16 @@ def _identifier(envelope: Mapping[str, Any], event_type: str) -> str | None:
     parameters = _json_object(inner.get("routingParameters")) or {}
     channel_data = _json_object(parameters.get("channelData")) or {}
     return nested or top or _text(channel_data.get("conversationId")) or None
+
+
+def _consultation(payload: str) -> str | None:
+    """The conversation that a ConsultConversationInfo announces; None for any other entry. Rare: read leniently."""
+    envelope = _json_object(payload) or {}
+    entry = _json_object(envelope.get("payload")) or envelope
+    body = _json_object(entry.get("entryPayload")) or {}
+    if CONSULT_INFO not in (_text(entry.get("entryType")), _text(body.get("entryType"))):
+        return None
+    return _text(body.get("conversationIdentifier")) or None
 
 
 def _channel_and_subject(channel: Any, recipient: Any) -> str | None:

@@ -1,7 +1,8 @@
 """Entries that Salesforce itself adds, and only rarely. All change state at most; none goes to the end user. Pure.
 
-None of them disturbs what the play expects of other events: the consent is given, not withdrawn; the consultation is
-another conversation; the accepted work is the first rep's, before anyone is asked for.
+What the play expects of other events allows for them: consent is withdrawn when nothing more is to be delivered but
+its confirmation; the consultation is another conversation, of which nothing is; the accepted work is the first rep's,
+before anyone is asked for.
 """
 
 from simulator import entries
@@ -11,6 +12,7 @@ from simulator.scenario.plan import Script, Step, StepKind
 NOTICES = frozenset(
     {
         StepKind.CONSENT,
+        StepKind.OPTED_OUT,
         StepKind.UPLOAD,
         StepKind.DELIVERY_FAILED,
         StepKind.CONSULT,
@@ -25,7 +27,9 @@ def notice(script: Script, step: Step, at_ms: int) -> Json:
     """The entry of such a step; raises `ValueError` for other steps."""
     match step.kind:
         case StepKind.CONSENT:
-            entry = _consent(script, step)
+            entry = _consent(script, step, "OptIn")
+        case StepKind.OPTED_OUT:
+            entry = _consent(script, step, "OptOut")
         case StepKind.UPLOAD:
             entry = _message_updated(script, step)
         case StepKind.DELIVERY_FAILED:
@@ -48,12 +52,12 @@ def _entry(entry_type: str, step: Step, **fields: object) -> Json:
     return {"entryType": entry_type, "id": step.entry_id, **fields}
 
 
-def _consent(script: Script, step: Step) -> Json:
+def _consent(script: Script, step: Step, status: str) -> Json:
     return _entry(
         "EndUserConsentUpdated",
         step,
         endUserSubject=script.end_user_subject,
-        consentStatus="OptIn",
+        consentStatus=status,
         isEndUserInitiated=True,
         initiatingConversationEntryIdentifier=script.inbound_entry_id,
     )
@@ -88,12 +92,10 @@ def _delivery_failed(script: Script, step: Step) -> Json:
 
 
 def _work_accepted(script: Script, step: Step) -> Json:
-    return _entry(
-        "RoutingWorkResult",
-        step,
-        workId=f"0Bz{script.session_id[3:]}",
-        workTargetId=script.session_id,
-        workType="Accepted",
-        routingType="Initial",
-        errorMessages=[],
+    return entries.work_result(
+        step.entry_id,
+        work_id=f"0Bz{script.session_id[3:]}",
+        work_item_id=script.session_id,
+        work_type="Accepted",
+        routing_type="Initial",
     )

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     TRANSFER_PROGRESS = "transfer_progress"
     CONFERENCED = "conferenced"
     WORK_ACCEPTED = "work_accepted"
+    OPT_OUT = "opt_out"
 
 
 # Messages lead, typing indicators come next: they are sent for every message that is typed slowly enough.
@@ -50,6 +51,7 @@ DEFAULT_SHARES: dict[str, float] = {
     Kind.TRANSFER_PROGRESS: 0.1,
     Kind.CONFERENCED: 0.1,
     Kind.WORK_ACCEPTED: 0.1,
+    Kind.OPT_OUT: 0.1,
 }
 
 
@@ -63,7 +65,7 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     first eight conversations. `plain_text_share`: messages that are plain text.
     `duplicate_share`: events that come a second time under another replay id.
     `ignore_share`, `cancel_share`, `result_first_share`: what is planned for routing requests; the rest is left to
-    the partner.
+    the partner, `decline_share` of the rest so that who is offered the work first declines it.
     """
 
     events: int = 1000
@@ -78,6 +80,7 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ignore_share: float = 0.1
     cancel_share: float = 0.15
     result_first_share: float = 0.1
+    decline_share: float = 0.15
 
     def __post_init__(self) -> None:
         for name in ("events", "conversations", "steps"):
@@ -90,11 +93,12 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError(f"shares name {', '.join(unknown)}; known are {', '.join(DEFAULT_SHARES)}")
         if any(weight < 0 for weight in self.shares.values()) or not any(self.weights().values()):
             raise ValueError("shares must not be below zero, nor zero altogether")
-        for name in ("plain_text_share", "duplicate_share", "ignore_share", "cancel_share", "result_first_share"):
+        planned = ("ignore_share", "cancel_share", "result_first_share")
+        for name in ("plain_text_share", "duplicate_share", "decline_share", *planned):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; use a number from 0 to 1")
-        if self.ignore_share + self.cancel_share + self.result_first_share > 1:
-            raise ValueError("ignore_share, cancel_share and result_first_share are more than 1 together")
+        if sum(getattr(self, name) for name in planned) > 1:
+            raise ValueError(f"{', '.join(planned)} are more than 1 together")
 
     def weights(self) -> dict[str, float]:
         """The weight of every kind."""

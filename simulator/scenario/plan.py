@@ -11,13 +11,12 @@ from simulator.routing_desk import Planned
 from simulator.scenario.contents import OTHER_FORMATS, PLAIN_TEXT
 from simulator.scenario.options import Kind, ScenarioOptions
 from simulator.scenario.texts import some_text, some_whisper
-from simulator.seeded import new_uuid, seeded
+from simulator.seeded import new_record_id, new_uuid, seeded
 
 CHANNEL_ADDRESS_ID = "c0ffee00-0000-4000-8000-0000000000c1"
 ROLL_CALL = 8  # the first conversations of a play, which share every kind among them
 _LONGEST_REPEAT_GAP = 3  # steps between an event and its duplicate
 _TARGETS = ("rep", "queue", "flow", "external", "skills")
-_BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class StepKind(StrEnum):
@@ -45,9 +44,13 @@ class StepKind(StrEnum):
     UPLOAD = "upload"
     DELIVERY_FAILED = "delivery_failed"
     CONSULT = "consult"
+    CONSULTATION = "consultation"  # what is said in it
     TRANSFER_PROGRESS = "transfer_progress"
     CONFERENCED = "conferenced"
     WORK_ACCEPTED = "work_accepted"
+    OPTED_OUT = "opted_out"
+    OPT_OUT_CONFIRMED = "opt_out_confirmed"
+    AFTER_OPT_OUT = "after_opt_out"
     REP_LEFT = "rep_left"
     SESSION_ENDED = "session_ended"
 
@@ -65,6 +68,7 @@ class RoutingPlan:
     names_work_item: bool
     cancel_after: float  # share of the routing time-out
     joining_user_id: str
+    declining_entry_id: str
     joining_entry_id: str
     leaving_entry_id: str
 
@@ -115,10 +119,10 @@ def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
         number=number,
         conversation_id=conversation_id,
         end_user_subject=f"cust-{rng.randrange(10**9):09d}",
-        session_id=_record_id(rng, "0Mw"),
-        rep_user_id=_record_id(rng, "005"),
+        session_id=new_record_id(rng, "0Mw"),
+        rep_user_id=new_record_id(rng, "005"),
         rep_name=rng.choice(("Ana R.", "Ben K.", "Chloé D.", "Dario M.", "Emi S.")),
-        supervisor_user_id=_record_id(rng, "005"),
+        supervisor_user_id=new_record_id(rng, "005"),
         inbound_entry_id=new_uuid(rng),
         steps=tuple(_with_repeats(rng, steps, options.duplicate_share)),
     )
@@ -132,8 +136,9 @@ def _middle(rng: random.Random, options: ScenarioOptions, number: int) -> list[t
     middle = [(kind, False) for kind in drawn]
     for kind in _called(weights, number):
         middle.insert(rng.randint(0, len(middle)), (kind, True))
-    # Before any routing request: it is the first rep's, and must not count as the joining that a request waits for.
-    return sorted(middle, key=lambda each: each[0] is not Kind.WORK_ACCEPTED)
+    # Accepted work before any routing request: it is the first rep's, and must not count as the joining that a request
+    # waits for. An opt-out after everything that is to be delivered.
+    return sorted(middle, key=lambda each: (each[0] is not Kind.WORK_ACCEPTED, each[0] is Kind.OPT_OUT))
 
 
 def _called(weights: dict[str, float], number: int) -> list[Kind]:
@@ -168,8 +173,8 @@ def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions, *, whole
             steps = [_step(rng, StepKind.QUEUE_POSITION, number=rng.randint(1, 20))]
         case Kind.UNKNOWN | Kind.ECHO | Kind.PROGRESS:
             steps = [_step(rng, StepKind(kind.value), text=some_text(rng))]
-        case Kind.CONSULT:
-            steps = [_step(rng, StepKind.CONSULT, variant=new_uuid(rng))]  # another conversation, between reps
+        case Kind.CONSULT | Kind.OPT_OUT:
+            steps = _silencing(rng, kind)
         case (
             Kind.CONSENT
             | Kind.UPLOAD
@@ -180,6 +185,16 @@ def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions, *, whole
         ):
             steps = [_step(rng, StepKind(kind.value))]
     return steps
+
+
+def _silencing(rng: random.Random, kind: Kind) -> list[Step]:
+    """What must not be delivered for no other reason than what was said before it."""
+    if kind is Kind.CONSULT:
+        other = new_uuid(rng)  # another conversation, between reps
+        said = [_step(rng, StepKind.CONSULTATION, variant=other, text=some_whisper(rng)) for _ in range(2)]
+        return [_step(rng, StepKind.CONSULT, variant=other), *said]
+    kinds = (StepKind.OPTED_OUT, StepKind.OPT_OUT_CONFIRMED, StepKind.AFTER_OPT_OUT)
+    return [_step(rng, each, text=some_text(rng)) for each in kinds]
 
 
 def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
@@ -194,13 +209,15 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
             planned = candidate
             break
         draw -= share
+    if planned is Planned.ANSWER and rng.random() < options.decline_share:
+        planned = Planned.DECLINE
     routing_type = rng.choice(("Transfer", "Transfer", "Conference"))
     # A conference with a contact outside is not supported by Salesforce.
     targets = [kind for kind in _TARGETS if not (kind == "external" and routing_type == "Conference")]
     target_kind = rng.choice(targets)
     prefixes = {"rep": "005", "queue": "00G", "flow": "300"}
-    target_id = _record_id(rng, prefixes[target_kind]) if target_kind in prefixes else None
-    joining_user_id = _record_id(rng, "005")
+    target_id = new_record_id(rng, prefixes[target_kind]) if target_kind in prefixes else None
+    joining_user_id = new_record_id(rng, "005")
     # Without channelData a request has no id of its own; such a one is left to the partner.
     bare = planned is Planned.ANSWER and rng.random() < 0.1
     return RoutingPlan(
@@ -214,6 +231,7 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
         cancel_after=rng.uniform(0.1, 0.5),
         # a rep who was asked for by name is the one who joins
         joining_user_id=target_id if target_kind == "rep" and target_id else joining_user_id,
+        declining_entry_id=new_uuid(rng),
         joining_entry_id=new_uuid(rng),
         leaving_entry_id=new_uuid(rng),
     )
@@ -244,8 +262,3 @@ def _with_repeats(rng: random.Random, steps: list[Step], share: float) -> list[S
         replace(step, repeat_after=rng.randint(0, _LONGEST_REPEAT_GAP)) if rng.random() < share else step
         for step in steps
     ]
-
-
-def _record_id(rng: random.Random, prefix: str) -> str:
-    """A 15-character Salesforce record id."""
-    return prefix + "Hs00000" + "".join(rng.choices(_BASE62, k=5))

@@ -5,15 +5,18 @@ import heapq
 from dataclasses import dataclass, field
 
 from simulator import entries
+from simulator.entries import Json
 from simulator.org import Org
 from simulator.routing_desk import Conclusion, Planned, Request
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.pacing import SLICE_S, Pacer
 from simulator.scenario.plan import RoutingPlan, Script, Step, StepKind, write_script
-from simulator.scenario.render import Moment, Rendered, render, render_participant
+from simulator.scenario.render import Moment, Rendered, render, render_state
 from simulator.seeded import seeded
+from simulator.service_desk import AgentWork
 
 # A second request, and the end of the session, come after the request before them has ended.
+_DECLINE_AFTER_MS = 50
 _AFTER_ROUTING = (StepKind.ROUTING_REQUESTED, StepKind.REP_LEFT)
 
 
@@ -68,6 +71,8 @@ class Player:
         self._active: list[_Conversation] = []
         self._waiting: dict[str, _Conversation] = {}  # by the request that must be concluded first
         self._cancels: list[tuple[int, str]] = []  # a heap of (epoch ms, request id)
+        self._declines: list[tuple[int, str]] = []  # a heap of (epoch ms, work id)
+        self._asking: dict[str, _Conversation] = {}  # by the request that is to be declined
         self._scripts = 0
         self._scripted_events = 0
         self.published = 0
@@ -81,9 +86,11 @@ class Player:
         clock = self._org.clock
         pacer = Pacer(self._options.rate, clock.monotonic_s())
         self._org.concluded.append(self._on_concluded)
+        self._org.offered.append(self._on_offered)
         try:
             while True:
                 self._withdraw_due(clock.now_ms())
+                self._decline_due(clock.now_ms())
                 published = self._play(pacer.due(clock.monotonic_s()))
                 pacer.count(published)
                 if not self._open_more() and not self._waiting and not self._cancels:
@@ -92,6 +99,7 @@ class Player:
                 await asyncio.sleep(pacer.pause_s if self._active else SLICE_S)
         finally:
             self._org.concluded.remove(self._on_concluded)
+            self._org.offered.remove(self._on_offered)
 
     def _play(self, count: int) -> int:
         before = self.published
@@ -120,7 +128,7 @@ class Player:
             return False
         if conversation.routing is not None:
             request = self._org.desk.get(conversation.request_id)
-            if request is not None and _has_ended(request):
+            if request is not None and self._has_ended(request):
                 self._hand_over(conversation, conversation.routing, request)
             elif step.kind in _AFTER_ROUTING:
                 self._waiting[conversation.request_id] = conversation
@@ -149,6 +157,8 @@ class Player:
     def _request_routing(self, conversation: _Conversation, plan: RoutingPlan, event: _Event) -> None:
         conversation.request_id = plan.request_id or event.event_uuid
         conversation.routing = plan
+        if plan.planned is Planned.DECLINE:
+            self._asking[conversation.request_id] = conversation
         if plan.planned is Planned.RESULT_FIRST and not conversation.is_outside:
             self._org.withdraw_unseen(
                 self._topic, event.rendered.facts, event_uuid=event.event_uuid, created_at_ms=event.created_at_ms
@@ -166,16 +176,21 @@ class Player:
         if plan.target_kind == "external":
             conversation.is_outside = True
             return
-        changes = [("add", plan.joining_user_id, "New rep", plan.joining_entry_id)]
+        was_declined = len(self._org.service.works_for(request.request_id)) > 1
+        taken = self._org.service.seat(request.request_id)
+        joining_user_id = taken.user_id if taken is not None and was_declined else plan.joining_user_id
+        changes = [("add", joining_user_id, "New rep", plan.joining_entry_id)]
         if plan.routing_type == "Transfer":
             changes.append(("remove", conversation.rep_user_id, conversation.script.rep_name, plan.leaving_entry_id))
-            conversation.rep_user_id = plan.joining_user_id
+            conversation.rep_user_id = joining_user_id
         for operation, user_id, name, entry_id in changes:
-            moment = self._moment(conversation)
-            rendered = render_participant(
-                conversation.script, moment, entry_id=entry_id, operation=operation, user_id=user_id, name=name
-            )
-            self._publish(_Event(rendered, entries.as_json(rendered.payload), self._org.new_id(), moment.at_ms))
+            entry = entries.participant_changed(entry_id, operation, entries.agent(user_id), name)
+            self._publish_state(conversation, entry, sender=entries.agent(user_id), name=name)
+
+    def _publish_state(self, conversation: _Conversation, entry: Json, *, sender: Json, name: str) -> None:
+        moment = self._moment(conversation)
+        rendered = render_state(conversation.script, moment, entry, sender=sender, name=name)
+        self._publish(_Event(rendered, entries.as_json(rendered.payload), self._org.new_id(), moment.at_ms))
 
     def _withdraw_due(self, now_ms: int) -> None:
         while self._cancels and self._cancels[0][0] <= now_ms:
@@ -183,8 +198,56 @@ class Player:
             self._org.cancel_routing(request_id)
 
     def _on_concluded(self, request: Request) -> None:
-        if _has_ended(request) and request.request_id in self._waiting:
-            self._active.append(self._waiting.pop(request.request_id))
+        if self._has_ended(request):
+            self._wake(request.request_id)
+
+    def _on_offered(self, work: AgentWork) -> None:
+        """The first offer of a request that is to be declined is declined soon; the next one is taken."""
+        conversation = self._asking.get(work.request_id or "")
+        if conversation is None or conversation.routing is None:
+            return
+        if len(self._org.service.works_for(work.request_id or "")) == 1:
+            heapq.heappush(self._declines, (self._org.clock.now_ms() + _DECLINE_AFTER_MS, work.work_id))
+
+    def _decline_due(self, now_ms: int) -> None:
+        """Let reps decline, and go on with requests that were offered again, or for which nobody else was found."""
+        while self._declines and self._declines[0][0] <= now_ms:
+            work = self._org.service.decline(heapq.heappop(self._declines)[1])
+            conversation = self._asking.get(work.request_id or "") if work is not None else None
+            if work is None or conversation is None or conversation.routing is None:
+                continue
+            plan = conversation.routing
+            entry = entries.work_result(
+                plan.declining_entry_id,
+                work_id=work.work_id,
+                work_item_id=work.work_item_id,
+                work_type="Declined",
+                routing_type=plan.routing_type,
+            )
+            sender = entries.participant("conversation", "automated", "System")
+            self._publish_state(conversation, entry, sender=sender, name="System")
+        for request_id in [each for each in self._waiting if each in self._asking]:
+            request = self._org.desk.get(request_id)
+            if request is not None and self._has_ended(request):
+                self._wake(request_id)
+
+    def _wake(self, request_id: str) -> None:
+        if request_id in self._waiting:
+            self._active.append(self._waiting.pop(request_id))
+
+    def _has_ended(self, request: Request) -> bool:
+        """True when nothing more happens to a request than that someone joins.
+
+        One that the rep means to withdraw goes on after the partner took it, until it is withdrawn; one whose target
+        declines goes on until it is offered again, or its time is over.
+        """
+        if request.concluded is not Conclusion.ROUTED:
+            return request.concluded is not None
+        if request.planned is Planned.CANCEL:
+            return False
+        offers = len(self._org.service.works_for(request.request_id))
+        is_declined = request.planned is Planned.DECLINE and offers == 1
+        return not is_declined or self._org.clock.now_ms() >= request.deadline_ms
 
     def _moment(self, conversation: _Conversation) -> Moment:
         seq = self._org.ledger.next_seq(conversation.script.conversation_id)
@@ -201,10 +264,3 @@ class Player:
             facts=event.rendered.facts,
         )
         self.published += 1
-
-
-def _has_ended(request: Request) -> bool:
-    """A request that the rep means to withdraw goes on after the partner took it, until it is withdrawn."""
-    if request.planned is Planned.CANCEL and request.concluded is Conclusion.ROUTED:
-        return False
-    return request.concluded is not None

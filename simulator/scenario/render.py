@@ -43,7 +43,12 @@ _EXPECTED = {
     StepKind.INTERNAL: Expectation.WITHHOLD,
     StepKind.UNKNOWN: Expectation.WITHHOLD,
     StepKind.ECHO: Expectation.WITHHOLD,
+    StepKind.CONSULTATION: Expectation.WITHHOLD,
+    StepKind.OPT_OUT_CONFIRMED: Expectation.DELIVER,
+    StepKind.AFTER_OPT_OUT: Expectation.WITHHOLD,
 }
+JUDGED_BY_HISTORY = frozenset({StepKind.CONSULTATION, StepKind.AFTER_OPT_OUT})
+"""Messages that nothing forbids but what was said before them: an announcement, an opt-out."""
 
 
 def render(script: Script, step: Step, moment: Moment) -> Rendered:
@@ -52,9 +57,10 @@ def render(script: Script, step: Step, moment: Moment) -> Rendered:
         return _routing_requested(script, step.routing)
     entry = _entry(script, step, moment)
     sender, name, extra = _author(script, step, moment)
+    conversation_id = step.variant if step.kind is StepKind.CONSULTATION else script.conversation_id
     payload = entries.interaction(
         channel_address_id=CHANNEL_ADDRESS_ID,
-        conversation_id=script.conversation_id,
+        conversation_id=conversation_id,
         end_user_subject=script.end_user_subject,
         entry_id=step.entry_id,
         sender=sender,
@@ -65,7 +71,7 @@ def render(script: Script, step: Step, moment: Moment) -> Rendered:
     )
     facts = Facts(
         event_type="Interaction",
-        conversation_id=script.conversation_id,
+        conversation_id=conversation_id,
         entry_type=entry["entryType"],
         entry_id=step.entry_id,
         expect=_EXPECTED.get(step.kind, Expectation.STATE),
@@ -74,17 +80,14 @@ def render(script: Script, step: Step, moment: Moment) -> Rendered:
     return Rendered("Interaction", payload, facts)
 
 
-def render_participant(
-    script: Script, moment: Moment, *, entry_id: str, operation: str, user_id: str, name: str
-) -> Rendered:
-    """A rep who joins or leaves because a routing request succeeded."""
-    entry = entries.participant_changed(entry_id, operation, entries.agent(user_id), name)
+def render_state(script: Script, moment: Moment, entry: Json, *, sender: Json, name: str) -> Rendered:
+    """What follows from a routing request that succeeded: an entry that changes state and reaches nobody."""
     payload = entries.interaction(
         channel_address_id=CHANNEL_ADDRESS_ID,
         conversation_id=script.conversation_id,
         end_user_subject=script.end_user_subject,
-        entry_id=entry_id,
-        sender=entries.agent(user_id),
+        entry_id=entry["id"],
+        sender=sender,
         sender_name=name,
         entry=entry,
         at_ms=moment.at_ms,
@@ -92,8 +95,8 @@ def render_participant(
     facts = Facts(
         event_type="Interaction",
         conversation_id=script.conversation_id,
-        entry_type="ParticipantChanged",
-        entry_id=entry_id,
+        entry_type=entry["entryType"],
+        entry_id=entry["id"],
         expect=Expectation.STATE,
     )
     return Rendered("Interaction", payload, facts)
@@ -121,8 +124,10 @@ def _entry(script: Script, step: Step, moment: Moment) -> Json:
     match step.kind:
         case StepKind.MESSAGE:
             entry = BUILDERS[step.variant](step.entry_id, marked)
-        case StepKind.INTERNAL | StepKind.ECHO:
+        case StepKind.INTERNAL | StepKind.ECHO | StepKind.CONSULTATION | StepKind.AFTER_OPT_OUT:
             entry = entries.text_message(step.entry_id, marked)
+        case StepKind.OPT_OUT_CONFIRMED:
+            entry = entries.text_message(step.entry_id, marked) | {"messageReason": "Consent"}
         case StepKind.NOTE:
             entry = entries.note(step.entry_id, marked)
         case StepKind.FLAG_RAISED:

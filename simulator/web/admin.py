@@ -62,6 +62,13 @@ class Admin:
             ),
             Endpoint(
                 method="GET",
+                path="/v1/agent-work",
+                summary="Work that was offered to reps",
+                answer=self._agent_work,
+                reply=messages.WorkReply,
+            ),
+            Endpoint(
+                method="GET",
                 path="/v1/stats",
                 summary="Counts, open calls and allocations",
                 answer=self._stats,
@@ -127,6 +134,9 @@ class Admin:
     async def _routing(self, _asked: Asked) -> messages.RoutingReply:
         return messages.RoutingReply(requests=self._org.desk.requests())
 
+    async def _agent_work(self, _asked: Asked) -> messages.WorkReply:
+        return messages.WorkReply(works=self._org.service.works())
+
     async def _stats(self, _asked: Asked) -> messages.Stats:
         org = self._org
         now_ms = org.clock.now_ms()
@@ -135,6 +145,8 @@ class Admin:
             by_expectation=org.ledger.counts(),
             routing=org.desk.counts(),
             rejected_answers=org.desk.rejected_answers,
+            service_calls=dict(org.service.calls),
+            service_rejections={str(code): count for code, count in org.service.rejected.items()},
             tokens_issued=org.tokens.issued,
             topics=org.log.topics,
             calls_opened=org.calls.opened,

@@ -10,6 +10,7 @@ from simulator.ledger import Entry
 from simulator.managed import ManagedSubscription
 from simulator.pubsub.calls import OpenCall
 from simulator.routing_desk import Request
+from simulator.service_desk import AgentWork
 
 LARGEST_PAGE = 10_000
 
@@ -160,6 +161,12 @@ class AllocationReply(_Output, frozen=True, kw_only=True):
     limit: int | None
 
 
+class WorkReply(_Output, frozen=True, kw_only=True):
+    """Work that was offered to reps, oldest first."""
+
+    works: list[AgentWork]
+
+
 class Stats(_Output, frozen=True, kw_only=True):
     """What was published, to whom it was delivered, and what is open now."""
 
@@ -167,6 +174,8 @@ class Stats(_Output, frozen=True, kw_only=True):
     by_expectation: dict[str, int]
     routing: dict[str, int]
     rejected_answers: int
+    service_calls: dict[str, int]
+    service_rejections: dict[str, int]
     tokens_issued: int
     topics: list[str]
     calls_opened: dict[str, int]

@@ -8,7 +8,7 @@ from streams.runtime.app import ExactlyOnceApp
 
 
 def add_agents(app: ExactlyOnceApp, topics: Topics, processor: Processor) -> None:
-    """Subscribe the processor to all topics it folds: events, decisions, receipts, results of calls."""
+    """Subscribe the processor to all topics it folds: events, decisions, receipts, commands, results of calls."""
 
     async def process(stream: Any) -> None:
         async for ticket in stream:
@@ -18,6 +18,7 @@ def add_agents(app: ExactlyOnceApp, topics: Topics, processor: Processor) -> Non
         "events": topics.events,
         "routing_decisions": topics.routing_decisions,
         "receipts": topics.receipts,
+        "commands": topics.commands,
         "salesforce_results": topics.salesforce_results,
     }
     for name, topic in inputs.items():

@@ -4,16 +4,19 @@
 outputs back here: nothing leaves whose time is over.
 """
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from schemas.records import DecisionKind, RoutingOutcome, RoutingTask
+from streams.core.attempts import attempts_of, declined_user_ids
 from streams.core.calls import REFUSED_TEXT, SILENT_TEXT, routing_result
 from streams.core.requests import answer_by_ms, deadline_ms, decision_of, folding, settled_at_ms
 from streams.core.routing import Event, Happening, State
 from streams.core.rules import Rules
 from streams.core.state import RequestFacts, RoutingRequest
 from streams.core.step import Step
-from streams.core.work import offer, undo
+from streams.core.work import offer, offer_again, release, undo
 
 _UNCONFIRMED = "accepted, but Salesforce reported neither success nor failure"
 _EXPIRED = "read after its time was over"
@@ -22,13 +25,17 @@ _EXPIRED = "read after its time was over"
 def tell(request: RoutingRequest, now_ms: int, rules: Rules, step: Step, *, first_sight: bool = False) -> None:
     """Put the request into the step, with the outputs that are due and have not left yet.
 
-    `first_sight` is true when its event has just been read: only then may a `RoutingTask` leave.
+    `first_sight` is true when its event has just been read: only then may its first `RoutingTask` leave.
     """
     facts = request.facts
     if facts is not None:
         if first_sight:
             request = _tell_task(request, facts, now_ms, rules, step)
         request = _tell_answer(request, facts, now_ms, rules, step)
+        if request.moments:
+            request = _ask_again(request, facts, now_ms, rules, step)
+            request = offer_again(request, facts, now_ms, rules, step)
+            request = release(request, facts, now_ms, rules, step)
         request = _tell_outcome(request, facts, rules, step)
         request = undo(request, facts, now_ms, rules, step)
     step.requests.append(request)
@@ -38,28 +45,46 @@ def _tell_task(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules:
     """Hand an open request to the partner's router, while there is time for an answer."""
     if request.state != State.OPEN or now_ms >= answer_by_ms(facts, rules):
         return request
-    step.outputs.append(
-        RoutingTask(
-            request_id=request.request_id,
-            conversation_id=request.conversation_id,
-            org_id=facts.org_id,
-            routing_type=facts.routing_type,
-            target_kind=facts.target_kind,
-            target_id=facts.target_id,
-            skills=list(facts.skills),
-            channel_address_id=facts.channel_address_id,
-            end_user_subject=facts.end_user_subject,
-            work_item_id=request.work_item_id,
-            channel_data=facts.channel_data,
-            attempt=facts.attempt,
-            created_at_ms=facts.created_at_ms,
-            answer_by_ms=answer_by_ms(facts, rules),
-            deadline_ms=deadline_ms(facts, rules),
-            event_uuid=facts.event_uuid,
-        )
-    )
+    step.outputs.append(_task(request, facts, rules))
     step.counts.append(("task", facts.target_kind))
     return replace(request, told=replace(request.told, task=True))
+
+
+def _ask_again(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
+    """Ask the router once more when its offer was declined, while there is time for an answer."""
+    attempts = attempts_of(request, rules)
+    again = len(attempts) - 1
+    if again <= request.told.asked_again or attempts[-1].decision is not None:
+        return request
+    if request.state != State.CLAIMED or now_ms >= answer_by_ms(facts, rules):
+        return request
+    step.outputs.append(_task(request, facts, rules, declined_by=declined_user_ids(attempts), again=again))
+    step.counts.append(("task_again", facts.target_kind))
+    return replace(request, told=replace(request.told, asked_again=again))
+
+
+def _task(
+    request: RoutingRequest, facts: RequestFacts, rules: Rules, *, declined_by: Sequence[str] = (), again: int = 0
+) -> RoutingTask:
+    return RoutingTask(
+        request_id=request.request_id,
+        conversation_id=request.conversation_id,
+        org_id=facts.org_id,
+        routing_type=facts.routing_type,
+        target_kind=facts.target_kind,
+        target_id=facts.target_id,
+        skills=list(facts.skills),
+        channel_address_id=facts.channel_address_id,
+        end_user_subject=facts.end_user_subject,
+        work_item_id=request.work_item_id,
+        channel_data=facts.channel_data,
+        attempt=facts.attempt + again,
+        created_at_ms=facts.created_at_ms,
+        answer_by_ms=answer_by_ms(facts, rules),
+        deadline_ms=deadline_ms(facts, rules),
+        event_uuid=facts.event_uuid,
+        declined_user_ids=list(declined_by),
+    )
 
 
 def _tell_answer(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:

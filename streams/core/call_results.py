@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from schemas.records import CallOutcome, SalesforceCallResult
 from streams.core.answers import tell
-from streams.core.calls import Kind, call_id
+from streams.core.calls import call_id, call_names
 from streams.core.details import NOTHING
 from streams.core.reading import as_filled_text, as_object
 from streams.core.requests import with_call
@@ -47,12 +47,12 @@ def _close(state: State, result: SalesforceCallResult, step: Step) -> None:
 def _remember(state: State, result: SalesforceCallResult, now_ms: int, rules: Rules, step: Step) -> None:
     request_id = result.request_id or ""
     request = state.request(result.conversation_id, request_id) or RoutingRequest(result.conversation_id, request_id)
-    kind = next((each for each in Kind if call_id(each, request) == result.call_id), None)
-    if kind is None:
+    name = next((each for each in call_names() if call_id(each, request) == result.call_id), None)
+    if name is None:
         return
     ids: dict[str, Any] = as_object(result.ids) or {}
     call = CallState(
-        kind=kind.value,
+        kind=name,
         outcome=result.outcome,
         at_ms=result.completed_at_ms,
         error_code=result.error_code,

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from schemas.records import SalesforceCall, TargetKind
-from streams.core.keys import digest
+from streams.core.attempts import MAX_ATTEMPTS
+from streams.core.keys import digest, record_id
 from streams.core.requests import deadline_ms
 from streams.core.rules import Rules
 from streams.core.state import Conversation, RequestFacts, RoutingRequest
@@ -16,13 +17,14 @@ MAX_ACKNOWLEDGEMENTS = 25  # of one call, says the API
 
 
 class Kind(StrEnum):
-    """The calls that one request can have, each once; the word makes its `call_id`."""
+    """The calls that one request can have; those of an attempt once for each, the others once."""
 
     ROUTING_RESULT = "routingResult"
     ROUTE = "route"
     UNROUTE = "unroute"  # DELETE /route
     AGENT_WORK = "agentWork"
     CANCEL_WORK = "cancelWork"  # PATCH /agentWork
+    REMOVE = "removeParticipant"  # POST /participant
 
 
 _OPERATIONS = {
@@ -31,7 +33,9 @@ _OPERATIONS = {
     Kind.UNROUTE: ("route", "DELETE"),
     Kind.AGENT_WORK: ("agentWork", "POST"),
     Kind.CANCEL_WORK: ("agentWork", "PATCH"),
+    Kind.REMOVE: ("participant", "POST"),
 }
+_OF_AN_ATTEMPT = (Kind.AGENT_WORK, Kind.REMOVE)
 # DELETE /route takes these; EndUserEnded is a word of outbound events only.
 _CANCEL_REASONS = frozenset({"Unknown", "Unavailable", "Decline", "Cancel"})
 
@@ -70,9 +74,20 @@ def routing_result(
     return _call(Kind.ROUTING_RESULT, request, facts, body, caused_at_ms, deadline_ms(facts, rules))
 
 
-def call_id(kind: Kind, request: RoutingRequest) -> str:
+def named(kind: Kind, attempt: int = 1) -> str:
+    """The name of one call among those of a request; it makes the `call_id`."""
+    return kind.value if attempt == 1 else f"{kind}#{attempt}"
+
+
+def call_names() -> list[str]:
+    """The names of all calls that one request can have."""
+    again = range(2, MAX_ATTEMPTS + 1)
+    return [*map(named, Kind), *(named(kind, attempt) for kind in _OF_AN_ATTEMPT for attempt in again)]
+
+
+def call_id(name: str, request: RoutingRequest) -> str:
     """The id of one call of a request, the same for every repeat."""
-    return digest(kind.value, request.conversation_id, request.request_id)
+    return digest(name, request.conversation_id, request.request_id)
 
 
 def route(request: RoutingRequest, facts: RequestFacts, at_ms: int, rules: Rules) -> SalesforceCall | None:
@@ -91,7 +106,7 @@ def route(request: RoutingRequest, facts: RequestFacts, at_ms: int, rules: Rules
 
 
 def agent_work(
-    request: RoutingRequest, facts: RequestFacts, user_id: str, at_ms: int, rules: Rules
+    request: RoutingRequest, facts: RequestFacts, user_id: str, at_ms: int, rules: Rules, attempt: int = 1
 ) -> SalesforceCall | None:
     """`POST /agentWork`: offer the work item to a rep. None while the work item is not known.
 
@@ -108,7 +123,7 @@ def agent_work(
         "capacityWeight": rules.capacity_weight,
         "routingContext": context,
     }
-    return _call(Kind.AGENT_WORK, request, facts, body, at_ms, deadline_ms(facts, rules))
+    return _call(Kind.AGENT_WORK, request, facts, body, at_ms, deadline_ms(facts, rules), attempt)
 
 
 def unroute(
@@ -129,6 +144,22 @@ def cancel_work(
     return _call(Kind.CANCEL_WORK, request, facts, body, at_ms, at_ms + rules.result_window_ms)
 
 
+def remove_rep(
+    request: RoutingRequest, facts: RequestFacts, user_id: str, at_ms: int, rules: Rules, attempt: int
+) -> SalesforceCall | None:
+    """`POST /participant`: keep the rep of an earlier attempt out. Worth nothing once the result window is over."""
+    if facts.conversation_identifier is None:
+        return None
+    body = removal(facts.conversation_identifier, user_id)
+    return _call(Kind.REMOVE, request, facts, body, at_ms, at_ms + rules.result_window_ms, attempt)
+
+
+def removal(conversation_identifier: str, user_id: str) -> dict[str, Any]:
+    """The body that removes a rep from a conversation; the API takes record ids in their 15-character form."""
+    rep = {"appType": "agent", "subject": record_id(user_id) or user_id, "role": "Agent"}
+    return {"conversationIdentifier": conversation_identifier, "operation": "Remove", "participants": [rep]}
+
+
 class Acknowledgement(NamedTuple):
     """One entry that the end user got (`Delivered`) or saw (`Read`)."""
 
@@ -137,15 +168,18 @@ class Acknowledgement(NamedTuple):
     at_ms: int
 
 
+def api_identifier(conversation: Conversation) -> str | None:
+    """The conversation's identifier at Salesforce; None for one whose key was made of channel and end user."""
+    key, subject = conversation.conversation_id, conversation.end_user_subject
+    return None if key == f"{conversation.channel_address_id}:{subject}" else key
+
+
 def acknowledgements(
     conversation: Conversation, found: Sequence[Acknowledgement], rules: Rules
 ) -> SalesforceCall | None:
-    """`POST /acknowledgement` for at most `MAX_ACKNOWLEDGEMENTS`; None when Salesforce would not know whose they are.
-
-    A conversation without an identifier of its own has its key from channel and subject; the API knows it not.
-    """
-    subject, key = conversation.end_user_subject, conversation.conversation_id
-    if subject is None or key == f"{conversation.channel_address_id}:{subject}":
+    """`POST /acknowledgement` for at most `MAX_ACKNOWLEDGEMENTS`; None when Salesforce cannot know whose they are."""
+    subject, key = conversation.end_user_subject, api_identifier(conversation)
+    if subject is None or key is None:
         return None
     identity = "|".join(f"{each.word} {each.entry_id}" for each in found)
     body = {
@@ -181,11 +215,17 @@ def _uuid(identity: str, conversation_id: str) -> str:
 
 
 def _call(
-    kind: Kind, request: RoutingRequest, facts: RequestFacts, body: dict[str, Any], at_ms: int, until_ms: int
+    kind: Kind,
+    request: RoutingRequest,
+    facts: RequestFacts,
+    body: dict[str, Any],
+    at_ms: int,
+    until_ms: int,
+    attempt: int = 1,
 ) -> SalesforceCall:
     api, method = _OPERATIONS[kind]
     return SalesforceCall(
-        call_id=call_id(kind, request),
+        call_id=call_id(named(kind, attempt), request),
         conversation_id=request.conversation_id,
         org_id=facts.org_id,
         api=api,

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from schemas.records import DeliveryReceipt, OutboundEvent, RoutingDecision, SalesforceCallResult
+from schemas.records import DeliveryReceipt, OutboundEvent, PartnerCommand, RoutingDecision, SalesforceCallResult
 from streams.core.answers import tell
 from streams.core.call_results import take_result
+from streams.core.commands import take_command
 from streams.core.delivery import (
     Withheld,
     ephemeral_delivery,
@@ -33,11 +34,11 @@ _SEEN_GRAIN_MS = 60_000
 _IDLE_GRAIN_MS = DAY_MS
 
 
-Input = OutboundEvent | RoutingDecision | DeliveryReceipt | SalesforceCallResult
+Input = OutboundEvent | RoutingDecision | DeliveryReceipt | PartnerCommand | SalesforceCallResult
 
 
 def apply(state: State, record: Input, now_ms: int, rules: Rules) -> Step:
-    """Apply one record of `byoc.events`, `byoc.routing.decisions`, `byoc.receipts` or `byoc.salesforce.results`.
+    """Apply one record of an input topic: events, routing decisions, receipts, commands, results of calls.
 
     Called once per record in partition order. Returns what changes and what leaves; a repeat (same event, same
     business key under another replay id, same decision) changes nothing. `now_ms` only holds outputs back: no call at
@@ -71,13 +72,18 @@ def apply_receipts(state: State, receipts: Sequence[DeliveryReceipt], rules: Rul
 
 
 def _apply_other(
-    state: State, record: RoutingDecision | DeliveryReceipt | SalesforceCallResult, now_ms: int, rules: Rules
+    state: State,
+    record: RoutingDecision | DeliveryReceipt | PartnerCommand | SalesforceCallResult,
+    now_ms: int,
+    rules: Rules,
 ) -> Step:
     if isinstance(record, DeliveryReceipt):
         return apply_receipts(state, [record], rules)
     step = Step()
     if isinstance(record, RoutingDecision):
         decide(state, record, now_ms, rules, step)
+    elif isinstance(record, PartnerCommand):
+        take_command(state, record, now_ms, rules, step)
     else:
         take_result(state, record, now_ms, rules, step)
         if step.conversation is not None:

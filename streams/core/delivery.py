@@ -7,7 +7,8 @@ guard before all of them: `conversation.apply` knows an entry by its key and doe
 from enum import StrEnum
 
 from schemas.records import Delivery, DeliveryKind, OutboundEvent
-from streams.core.content import ANSWERS, CONTAINERS, FORMATS
+from streams.core.content import ANSWERS, CONTAINERS
+from streams.core.content_formats import FORMATS
 from streams.core.entries import EPHEMERAL, FLAG_LOWER, FLAG_RAISE, MESSAGE, NOTE, PROGRESS, TYPING_STARTED, Entry
 from streams.core.keys import digest
 from streams.core.reading import as_filled_text, as_object

@@ -71,7 +71,7 @@ def label(entry_type: str) -> str:
 
 
 class Content(msgspec.Struct, frozen=True):
-    """The content of a Message. `content` is the whole abstractMessage as JSON, None when `text` says it all."""
+    """The content of a Message. `content` is all of it as JSON in our shape, None when `text` says it all."""
 
     message_type: str | None
     format_type: str | None

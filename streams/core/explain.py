@@ -11,6 +11,7 @@ from streams.core.conversation import apply
 from streams.core.entries import EPHEMERAL, MESSAGE, ROUTING_RESULT, ROUTING_WORK_RESULT, STATE, Entry
 from streams.core.errors import Unparsable
 from streams.core.parse import ROUTING_REQUESTED, parse_entry, parse_routing
+from streams.core.reading import json_value
 from streams.core.results import routing_result, work_result
 from streams.core.rules import Rules
 from streams.core.state import Conversation, RoutingRequest, Seen
@@ -114,7 +115,7 @@ def _of_entry(event: OutboundEvent, entry: Entry, step: Step) -> dict[str, Any]:
         "entry_id": entry.entry_id,
         "message_type": None if message is None else message.message_type,
         "format_type": None if message is None else message.format_type,
-        "delivery": None if delivery is None else _named(delivery),
+        "delivery": None if delivery is None else _shown(delivery),
         "routing": _result(event, entry),
         "counts": _counts(step),
     }
@@ -125,6 +126,12 @@ def _result(event: OutboundEvent, entry: Entry) -> dict[str, Any] | None:
     if entry.entry_type == ROUTING_RESULT:
         return _named(routing_result(event, entry))
     return _named(work_result(entry)) if entry.entry_type == ROUTING_WORK_RESULT else None
+
+
+def _shown(delivery: Delivery) -> dict[str, Any]:
+    """A delivery with its content as the object that it is."""
+    content = None if delivery.content is None else json_value(delivery.content)
+    return {**_named(delivery), "content": content}
 
 
 def _named(record: msgspec.Struct) -> dict[str, Any]:

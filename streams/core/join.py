@@ -135,14 +135,22 @@ _EVIDENCE: tuple[_Test, ...] = (_names_it, _same_routing_record, _same_router, _
 def seated_by(requests: Sequence[RoutingRequest], subject: str | None, at_ms: int) -> RoutingRequest | None:
     """The request that someone who joins belongs to, among those with an early success.
 
-    The one that asked for them; else the oldest that asked for nobody by name.
+    The one that asked for them; else the oldest that asked for nobody by name, or whose target has declined.
     """
     waiting = sorted((each for each in requests if _awaits_joining(each, at_ms)), key=_created)
     for request in waiting:
         target = None if request.facts is None else request.facts.target_id
         if subject is not None and target is not None and target[:15] == subject[:15]:
             return request
-    return next((each for each in waiting if each.facts and each.facts.target_kind != TargetKind.REP), None)
+    return next((each for each in waiting if _is_for_anyone(each)), None)
+
+
+def _is_for_anyone(request: RoutingRequest) -> bool:
+    """True when whoever joins may be who was asked for. A contact outside never joins."""
+    kind = None if request.facts is None else request.facts.target_kind
+    if kind == TargetKind.REP:
+        return any(moment.event == Event.WORK_DECLINED for moment in request.moments)
+    return kind != TargetKind.EXTERNAL
 
 
 def declined_by(requests: Sequence[RoutingRequest], routing_type: str | None) -> RoutingRequest | None:

@@ -44,7 +44,7 @@ def window_end_ms(facts: RequestFacts, rules: Rules) -> int:
 
 
 def decision_of(request: RoutingRequest, rules: Rules) -> Decision | None:
-    """The decision that counts: the first, in the order of its topic, that was made in time."""
+    """The decision that answers the request itself: the first, in the order of its topic, that was made in time."""
     if request.facts is None:
         return None
     limit = answer_by_ms(request.facts, rules)
@@ -52,26 +52,23 @@ def decision_of(request: RoutingRequest, rules: Rules) -> Decision | None:
 
 
 def with_decision(request: RoutingRequest, decision: Decision, rules: Rules) -> RoutingRequest:
-    """The request with one more decision; the same object when the decision changes nothing.
+    """The request with one more decision; the same object for a repeat and for one that was made too late.
 
-    Before the request itself is known, it keeps each decision that was made earlier than all before it: only those
-    can turn out to be the first one made in time.
+    All that were made in time are kept: which of them count, declines decide that may not have been read yet.
     """
-    if request.facts is not None:
-        if decision_of(request, rules) is not None or decision.decided_at_ms >= answer_by_ms(request.facts, rules):
-            return request
-        return refreshed(replace(request, decisions=(decision,)), rules)
     held = request.decisions
-    if len(held) >= MAX_DECISIONS or (held and decision.decided_at_ms >= held[-1].decided_at_ms):
+    if request.facts is not None and decision.decided_at_ms >= answer_by_ms(request.facts, rules):
+        return request
+    if len(held) >= MAX_DECISIONS or any(each.decision_id == decision.decision_id for each in held):
         return request
     return refreshed(replace(request, decisions=(*held, decision)), rules)
 
 
 def with_facts(request: RoutingRequest, facts: RequestFacts, work_item_id: str | None, rules: Rules) -> RoutingRequest:
-    """The request, now that its event has been read; decisions that were read before it are kept when they count."""
-    known = replace(request, facts=facts, work_item_id=work_item_id)
-    counting = decision_of(known, rules)
-    return refreshed(replace(known, decisions=() if counting is None else (counting,)), rules)
+    """The request, now that its event has been read; of decisions that were read before it those in time stay."""
+    limit = answer_by_ms(facts, rules)
+    in_time = tuple(each for each in request.decisions if each.decided_at_ms < limit)
+    return refreshed(replace(request, facts=facts, work_item_id=work_item_id, decisions=in_time), rules)
 
 
 def with_result(request: RoutingRequest, result: RoutingResult, rules: Rules) -> RoutingRequest:
@@ -80,11 +77,13 @@ def with_result(request: RoutingRequest, result: RoutingResult, rules: Rules) ->
     return refreshed(replace(request, results=(*request.results, result), work_item_id=known), rules)
 
 
-def with_moment(request: RoutingRequest, event: Event, at_ms: int, rules: Rules) -> RoutingRequest:
+def with_moment(
+    request: RoutingRequest, event: Event, at_ms: int, rules: Rules, subject: str | None = None
+) -> RoutingRequest:
     """The request with something that happened to it; the same object when it holds as many as it may."""
     if len(request.moments) >= MAX_MOMENTS:
         return request
-    return refreshed(replace(request, moments=(*request.moments, Moment(event.value, at_ms))), rules)
+    return refreshed(replace(request, moments=(*request.moments, Moment(event.value, at_ms, subject))), rules)
 
 
 def with_call(request: RoutingRequest, call: CallState, rules: Rules) -> RoutingRequest:

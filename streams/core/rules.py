@@ -18,7 +18,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     `acknowledged_channels` are the channel addresses whose deliveries are acknowledged to Salesforce ("*" means all),
     at the latest `acknowledge_within_ms` after. `work_calls`: for an accepted request the processor itself makes the
     calls that bring the work to the rep (`agentWork`, and `route` for queues and flows) and undoes them on a cancel;
-    each takes `capacity_weight` of the rep.
+    each takes `capacity_weight` of the rep. `remove_rerouted`: once someone has joined, it removes those reps who
+    were offered the work before. `partner_commands`: the partner may end sessions and remove reps by commands, which
+    are worth nothing `command_within_ms` after they were given.
     `supervisor_messages` lets a Supervisor's Message reach the customer (a whisper comes as Note).
     """
 
@@ -36,6 +38,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     acknowledge_within_ms: int = DAY_MS
     work_calls: bool = False
     capacity_weight: float = 1.0
+    remove_rerouted: bool = False
+    partner_commands: bool = False
+    command_within_ms: int = 60_000
 
     def __post_init__(self) -> None:
         if not 0 < self.answer_by_ms < self.routing_timeout_ms < self.result_window_ms:

@@ -44,7 +44,12 @@ def with_work_item(conversation: Conversation, work_item_id: str | None, at_ms: 
     return replace(conversation, session=Session(id=work_item_id, status=status, changed_at_ms=at_ms))
 
 
+def is_over(session: Session) -> bool:
+    """True once Salesforce has ended the session."""
+    return session.status in _ENDED
+
+
 def work_item_id(conversation: Conversation) -> str | None:
     """The work item of the session that is going on; None when it is over or unknown."""
     session = conversation.session
-    return None if session.status in _ENDED else record_id(session.id)
+    return None if is_over(session) else record_id(session.id)

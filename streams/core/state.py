@@ -23,7 +23,7 @@ MAX_PARTICIPANTS = 16  # Salesforce allows far fewer in a conference
 MAX_OPEN_REQUESTS = 16  # requests of one conversation that a result can still be bound to
 MAX_ORPHANS = 8  # results of one conversation that wait for their request
 MAX_RESULTS = 4  # results bound to one request: early success, cancel, and spare
-MAX_DECISIONS = 8  # decisions kept for a request that has not been read yet
+MAX_DECISIONS = 8  # decisions kept for one request: one for each time that its router can be asked, and spare
 MAX_MOMENTS = 4  # declined, seated, session ended; more of them change nothing that matters
 MAX_ROUTING_TYPES = 8  # routing types counted per conversation; an open enumeration
 
@@ -93,10 +93,14 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):
-    """Something that happened to a request besides decisions and results; `event` is a `routing.Event` value."""
+    """Something that happened to a request besides decisions and results; `event` is a `routing.Event` value.
+
+    `subject` is who joined, where an entry said so.
+    """
 
     event: str
     at_ms: int
+    subject: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):
@@ -104,7 +108,8 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
 
     `answer` is the decision that went to Salesforce as `routingResult` ("accept" or "refuse"), `outcome` the outcome
     published last and `revision` the number the next one gets. `answer_waits` is true once it was counted that an
-    answer could not be sent because no work item was known. `work` are the `calls.Kind` of the other calls made.
+    answer could not be sent because no work item was known. `work` names the other calls made (`calls.named`).
+    `asked_again` is the number of tasks after the first.
     """
 
     task: bool = False
@@ -113,6 +118,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     outcome: str | None = None
     revision: int = 0
     work: tuple[str, ...] = ()
+    asked_again: int = 0
 
 
 class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -136,7 +142,7 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CallState(msgspec.Struct, frozen=True, array_like=True):
-    """What became of a call made for a request; `kind` is a `calls.Kind` value."""
+    """What became of a call made for a request; `kind` is its name (`calls.named`)."""
 
     kind: str
     outcome: str

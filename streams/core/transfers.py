@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from schemas.records import DecisionKind, OutboundEvent, RoutingDecision
 from streams.core.answers import tell
+from streams.core.attempts import attempts_of
 from streams.core.entries import RoutingAsk
 from streams.core.join import fits_late, is_closed
 from streams.core.keys import digest, record_id
@@ -134,5 +135,13 @@ def decide(state: State, record: RoutingDecision, now_ms: int, rules: Rules, ste
         taken = decision_of(request, rules) is not None
         step.counts.append(("decision", "repeated" if again else "superseded" if taken else "late"))
         return
-    step.counts.append(("decision", "early" if decided.facts is None else record.decision))
+    step.counts.append(("decision", _became(decided, record, rules)))
     tell(decided, now_ms, rules, step)
+
+
+def _became(decided: RoutingRequest, record: RoutingDecision, rules: Rules) -> str:
+    """What a decision that is kept is for now: a later decline can still make one count that was superseded."""
+    if decided.facts is None:
+        return "early"
+    counting = [each.decision for each in attempts_of(decided, rules) if each.decision is not None]
+    return record.decision if counting[-1].decision_id == record.decision_id else "superseded"

@@ -87,7 +87,7 @@ def _seat(change: Change, subject: str | None, routing_type: str | None = None) 
     if request is not None:
         # clocks differ: who joins on a success has not joined before it
         after_ms = max(at_ms, *(result.created_at_ms for result in request.results))
-        change.put(with_moment(request, Event.SEATED, after_ms, change.rules))
+        change.put(with_moment(request, Event.SEATED, after_ms, change.rules, subject))
 
 
 def _session(change: Change) -> None:
@@ -195,7 +195,9 @@ def _work(change: Change) -> None:
     elif work.event is Event.WORK_DECLINED:
         request = declined_by(change.open_requests(), work.routing_type)
         if request is not None:
-            change.put(with_moment(request, Event.WORK_DECLINED, change.event.created_at_ms, change.rules))
+            # that work is over; what is offered next has another id
+            over = replace(request, agent_work_id=None)
+            change.put(with_moment(over, Event.WORK_DECLINED, change.event.created_at_ms, change.rules))
 
 
 def _learn_work(change: Change, work_id: str, routing_type: str | None) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from schemas.topics import Topics
 from streams.core.receipts import delivery_status
+from streams.core.rules import Rules
 from streams.core.step import CONVERSATIONS
 from streams.metrics import Metrics
 from streams.runtime.app import ExactlyOnceApp
@@ -14,14 +15,14 @@ from streams.web.ownership import Ownership
 RECOVERING = 503
 
 
-def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Metrics) -> None:
+def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Metrics, rules: Rules) -> None:
     """Add `/v1/conversations/{id}`, `…/deliveries/{id}`, `/v1/routing/requests`, `/live`, `/ready` and `/metrics`.
 
     While the worker joins, rebalances or recovers, state answers are 503 with progress, never a guess.
     """
     ownership = Ownership(app, topics.changelog(CONVERSATIONS))
 
-    _add_conversations(app, tables, ownership)
+    _add_conversations(app, tables, ownership, rules)
 
     @app.page("/v1/routing/requests")  # type: ignore[untyped-decorator]
     async def routing_requests(self: Any, request: Any) -> Any:
@@ -31,7 +32,7 @@ def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Me
         if state not in (None, "open", "settled"):
             return self.json({"error": f"state={state} is unknown; use open or settled"}, status=400)
         found = [
-            views.routing_request(value)
+            views.routing_request(value, rules)
             for value in tables.routing_requests()
             if value.facts is not None and (state is None or (value.outcome is None) == (state == "open"))
         ]
@@ -54,7 +55,7 @@ def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Me
         return self.bytes(metrics.exposition(), content_type="text/plain")
 
 
-def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership) -> None:
+def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership, rules: Rules) -> None:
     @app.page("/v1/conversations/{conversation_id}")  # type: ignore[untyped-decorator]  # faust has no types
     async def conversation(self: Any, request: Any, conversation_id: str) -> Any:
         instead = await _answer_of_others(self, ownership, conversation_id, request)
@@ -66,7 +67,7 @@ def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership
             return self.json({"error": f"no conversation {conversation_id}"}, status=404)
         requests = [state.request(conversation_id, request_id) for request_id in found.open_request_ids]
         answer = views.conversation(found)
-        answer["open_requests"] = [views.routing_request(value) for value in requests if value is not None]
+        answer["open_requests"] = [views.routing_request(value, rules) for value in requests if value is not None]
         return self.json(answer)
 
     @app.page("/v1/conversations/{conversation_id}/deliveries/{delivery_id}")  # type: ignore[untyped-decorator]

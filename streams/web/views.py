@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 
+from streams.core.attempts import attempts_of
 from streams.core.details import NOTHING
+from streams.core.rules import Rules
 from streams.core.state import Conversation, RoutingRequest
 
 REDACTED = "redacted"
@@ -24,13 +26,26 @@ def conversation(value: Conversation) -> dict[str, Any]:
     return answer
 
 
-def routing_request(value: RoutingRequest) -> dict[str, Any]:
-    """A routing request: its target, deadlines as facts, decisions, results and outcome."""
+def routing_request(value: RoutingRequest, rules: Rules) -> dict[str, Any]:
+    """A routing request: its target, deadlines as facts, attempts, decisions, results, calls and outcome.
+
+    Each attempt names the decision that counts for it, if there is one; who joined is not shown.
+    """
     answer: dict[str, Any] = msgspec.to_builtins(_plain(value))
     facts = answer["facts"]
     if facts is not None:
         facts["end_user_subject"] = None if facts["end_user_subject"] is None else REDACTED
         facts.pop("channel_data", None)
+    for moment in answer["moments"]:
+        moment["subject"] = None if moment["subject"] is None else REDACTED
+    answer["attempts"] = [
+        {
+            "attempt": facts["attempt"] + number,
+            "asked_at_ms": attempt.asked_at_ms,
+            "decision_id": None if attempt.decision is None else attempt.decision.decision_id,
+        }
+        for number, attempt in enumerate(attempts_of(value, rules))
+    ]
     return answer
 
 

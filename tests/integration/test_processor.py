@@ -2,12 +2,15 @@
 
 import json
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from byoc.cli import main
 from schemas import records
 from schemas.codec import encode
 from schemas.topics import Topics
@@ -216,3 +219,47 @@ def test_the_result_of_a_call_shows_with_its_request(kafka: TestBroker, catalogu
 def _calls(processor: Processor) -> Any:
     found = (processor.get("/v1/routing/requests") or {}).get("requests")
     return found[0]["calls"] or None if found else None
+
+
+def test_a_command_becomes_one_call(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+    words = ["partner", "command", "end_session", "--conversation", domain.CONVERSATION, "--command-id", "c1"]
+    options = ["--on-behalf-of", "EndUser", "--prefix", catalogue.prefix]
+    options += ["--bootstrap-servers", kafka.bootstrap_servers]
+    with running_processor(kafka, catalogue, tmp_path, "--partner-commands") as processor:
+        processor.publish(live(domain.session("Active")), live(domain.message("Hello", entry_id="m1")))
+        processor.await_records(catalogue.deliveries, records.Delivery, 1)
+        for _ in range(2):
+            ran = CliRunner().invoke(main, [*words, *options])
+            assert ran.output == "command_id=c1\n"
+        processor.publish(live(domain.message("Hello", entry_id="m2")))
+        processor.await_records(catalogue.deliveries, records.Delivery, 2)
+        eventually(lambda: _repeated_commands(processor), "the second command to be read")
+        (call,) = processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 1)
+    assert (call.api, call.method) == ("messagingSession", "POST")
+    assert json.loads(call.body)["operationBy"] == "EndUser"
+
+
+def _repeated_commands(processor: Processor) -> bool | None:
+    with urllib.request.urlopen(f"{processor.url}/metrics", timeout=5) as answer:
+        return True if b'kind="repeated",reason="command"' in answer.read() else None
+
+
+def test_a_declined_offer_comes_back_to_the_router_and_goes_to_another_rep(
+    kafka: TestBroker, catalogue: Topics, tmp_path: Path
+) -> None:
+    with running_processor(kafka, catalogue, tmp_path, "--work-calls") as processor:
+        request = live(domain.requested("r1"))
+        processor.publish(request)
+        processor.await_records(catalogue.routing_requests, records.RoutingTask, 1)
+        first = domain.decision("accept", user_id=domain.REP, decision_id="d1")
+        processor.decide(replace(first, decided_at_ms=request.created_at_ms + 500))
+        processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 2)
+        declined = domain.entry("RoutingWorkResult", {"workType": "Declined", "workTargetId": domain.WORK_ITEM})
+        processor.publish(live(declined))
+        again = processor.await_records(catalogue.routing_requests, records.RoutingTask, 2)[1]
+        assert (again.attempt, again.declined_user_ids) == (2, [domain.REP])
+        second = domain.decision("accept", user_id="005Hs00000Other", decision_id="d2")
+        processor.decide(replace(second, decided_at_ms=time.time_ns() // 1_000_000))
+        calls = processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 3)
+    assert [call.api for call in calls] == ["agentWork", "routingResult", "agentWork"]
+    assert json.loads(calls[2].body)["userId"] == "005Hs00000Other"

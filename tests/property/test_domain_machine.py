@@ -22,7 +22,9 @@ from tests.support.domain import (
     T0,
     Partition,
     answered,
+    command,
     decision,
+    entry,
     message,
     receipt,
     requested,
@@ -31,15 +33,16 @@ from tests.support.domain import (
 )
 from tests.support.histories import HORIZON_MS, entries_for_people, requests, results, state_entries
 
-RULES = Rules(work_calls=True, acknowledged_channels=frozenset({"*"}))
-EVENTS, DECISIONS, RECEIPTS, RESULTS = "events", "decisions", "receipts", "results"
-TOPICS = (EVENTS, DECISIONS, RECEIPTS, RESULTS)
+RULES = Rules(work_calls=True, acknowledged_channels=frozenset({"*"}), remove_rerouted=True, partner_commands=True)
+EVENTS, DECISIONS, RECEIPTS, COMMANDS, RESULTS = "events", "decisions", "receipts", "commands", "results"
+TOPICS = (EVENTS, DECISIONS, RECEIPTS, COMMANDS, RESULTS)
+WORDS = ("end_session", "inactivate_session", "remove_participant", "start_a_fire")
 BOOL = st.booleans()
 NEVER = "FORBIDDEN"  # the text of every entry that must not reach the end user
 
 
 class ConversationMachine(RuleBasedStateMachine):
-    """The processor's partition, the four topics it reads, and those who write them."""
+    """The processor's partition, the five topics it reads, and those who write them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +60,7 @@ class ConversationMachine(RuleBasedStateMachine):
         for output in outputs:
             match output:
                 case RoutingTask():
+                    assert T0 + self.now < output.answer_by_ms
                     self.unanswered.append(output)
                 case SalesforceCall():
                     assert output.deadline_ms is not None
@@ -81,7 +85,7 @@ class ConversationMachine(RuleBasedStateMachine):
         if at_once:
             self._read_all(EVENTS)
 
-    @rule(kind=st.sampled_from(["message", "request", "request", "cancel", "success", "end"]))
+    @rule(kind=st.sampled_from(["message", "request", "request", "cancel", "success", "decline", "decline", "end"]))
     def publish_now(self, kind: str) -> None:
         """Something that happens at this moment and is read at once."""
         self.published += 1
@@ -93,6 +97,8 @@ class ConversationMachine(RuleBasedStateMachine):
                 event = requested(name, at=at, uuid=f"uuid-{name}")
             case "cancel" | "success":
                 event = result("Cancelled" if kind == "cancel" else "None", at=at)
+            case "decline":
+                event = entry("RoutingWorkResult", {"workType": "Declined", "workId": f"0Bz{name}"}, at=at)
             case _:
                 event = session("Ended", at=at)
         self.logs[EVENTS].append(event)
@@ -137,6 +143,15 @@ class ConversationMachine(RuleBasedStateMachine):
         if at_once:
             self._read_all(RECEIPTS)
 
+    @rule(
+        word=st.sampled_from(WORDS), number=st.integers(1, 5), late=st.sampled_from([0, 0, -60 * SECOND]), at_once=BOOL
+    )
+    def demand(self, word: str, number: int, late: int, at_once: bool) -> None:
+        found = command(word, at=max(0, self.now + late), command_id=f"c{number}", user_id="005Hs00000FgHiJ")
+        self.logs[COMMANDS].append(found)
+        if at_once:
+            self._read_all(COMMANDS)
+
     # -- the processor
     @rule(topic=st.sampled_from(TOPICS), count=st.integers(1, 4))
     def read(self, topic: str, count: int) -> None:
@@ -168,6 +183,11 @@ class ConversationMachine(RuleBasedStateMachine):
     def nothing_is_delivered_twice(self) -> None:
         messages = [each.delivery_id for each in self.partition.deliveries if each.kind == "message"]
         assert len(messages) == len(set(messages))
+
+    @invariant()
+    def the_router_is_asked_once_for_each_attempt(self) -> None:
+        tasks = [(each.request_id, each.attempt) for each in self.partition.tasks]
+        assert len(tasks) == len(set(tasks))
 
     @invariant()
     def no_call_is_made_twice(self) -> None:

@@ -11,6 +11,7 @@ from schemas.records import (
     Delivery,
     DeliveryReceipt,
     OutboundEvent,
+    PartnerCommand,
     Record,
     RoutingDecision,
     RoutingOutcome,
@@ -85,6 +86,8 @@ def _came(record: Input) -> int:
             return record.decided_at_ms
         case DeliveryReceipt():
             return record.at_ms
+        case PartnerCommand():
+            return record.commanded_at_ms
         case _:
             return record.completed_at_ms
 
@@ -352,6 +355,13 @@ def decision(
         externally_routed=externally_routed,
         user_id=user_id,
         decided_at_ms=T0 + at,
+    )
+
+
+def command(word: str = "end_session", *, at: int = SECOND, command_id: str = "c1", **fields: str) -> PartnerCommand:
+    at_ms = T0 + at
+    return PartnerCommand(
+        command_id=command_id, conversation_id=CONVERSATION, command=word, commanded_at_ms=at_ms, **fields
     )
 
 

@@ -70,6 +70,7 @@ def counted(events: list[Published], *, accepted: str | None = None, unmirrored:
         tasks=[],
         outcomes=[],
         calls=[],
+        results=[],
         dead_letters=0,
         received=[line] if accepted else [],
     )

@@ -149,3 +149,19 @@ def test_a_supervisor_is_let_through_when_the_processor_would() -> None:
     payload = json.dumps(envelope(text_body(), sender=party("Supervisor", "005S")))
     assert not explained(payload)[0]["delivered"]
     assert explained(payload, "--supervisor-messages")[0]["delivered"]
+
+
+def test_the_content_is_shown_in_its_shape() -> None:
+    option = {"optionIdentifier": "o1", "titleItem": {"title": "Yes"}}
+    choices = {"formatType": "Buttons", "text": "Ready?", "optionItems": [option]}
+    body = {
+        "entryType": "Message",
+        "abstractMessage": {"messageType": "ChoicesMessage", "id": "q1", "choices": choices},
+    }
+    answer = one(envelope(body))
+    assert answer["delivery"]["content"] == {
+        "format": "buttons",
+        "in_reply_to": "q1",
+        "text": "Ready?",
+        "options": [{"id": "o1", "title": "Yes", "number": 1}],
+    }

@@ -4,7 +4,7 @@ import pytest
 
 from byoc.verification.evidence import Concluded, Evidence
 from byoc.verification.verdict import judge
-from schemas.records import RoutingOutcome, SalesforceCall
+from schemas.records import RoutingOutcome, SalesforceCall, SalesforceCallResult
 
 SETTLED_MS = 2_000
 
@@ -62,7 +62,35 @@ def test_an_outcome_must_agree_with_what_salesforce_concluded(
         tasks=[],
         outcomes=[outcome(ours)],
         calls=[call],
+        results=[],
         dead_letters=0,
         received=[],
     )
     assert len(judge(evidence).lost) == lost
+
+
+def test_the_results_of_calls_are_counted_by_api_and_outcome() -> None:
+    results = [
+        SalesforceCallResult(
+            call_id=f"c{number}",
+            conversation_id="c",
+            api="agentWork",
+            outcome=word,
+            attempts=1,
+            completed_at_ms=1,
+        )
+        for number, word in enumerate(["accepted", "accepted", "rejected"])
+    ]
+    evidence = Evidence(
+        published=[],
+        concluded=[],
+        events=[],
+        deliveries=[],
+        tasks=[],
+        outcomes=[],
+        calls=[],
+        results=results,
+        dead_letters=0,
+        received=[],
+    )
+    assert judge(evidence).calls == {"agentWork accepted": 2, "agentWork rejected": 1}

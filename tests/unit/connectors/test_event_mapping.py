@@ -51,11 +51,49 @@ def event(fields, **names):
     return mapper(**names).event("uuid-1", "schema-1", b"\x01\x02", fields, 1_767_225_600_050)
 
 
+CONSULT = {"entryType": "ConsultConversationInfo", "id": "e1", "conversationIdentifier": "cv-consult"}
+ANNOUNCED = {"identifier": "e1", "entryType": "ConsultConversationInfo", "entryPayload": CONSULT}
+
+
 @pytest.mark.parametrize(
     ("payload", "event_type", "key"),
     [
         pytest.param(INTERACTION, "Interaction", "cv-1", id="interaction: at the top"),
         pytest.param(ROUTING, "RoutingRequested", "cv-1", id="routing request: one level deeper"),
+        pytest.param({**INTERACTION, "payload": ANNOUNCED}, "Interaction", "cv-consult", id="the announced one"),
+        pytest.param(
+            {**INTERACTION, "payload": without(ANNOUNCED, "entryType")}, "Interaction", "cv-consult", id="typed inside"
+        ),
+        pytest.param(
+            {**INTERACTION, "payload": {**ANNOUNCED, "entryPayload": json.dumps(CONSULT)}},
+            "Interaction",
+            "cv-consult",
+            id="announced in a JSON string",
+        ),
+        pytest.param(
+            without({**INTERACTION, **ANNOUNCED}, "payload"),
+            "Interaction",
+            "cv-consult",
+            id="announced in the flat form",
+        ),
+        pytest.param(
+            without({**INTERACTION, "payload": ANNOUNCED}, "conversationIdentifier"),
+            "Interaction",
+            "cv-consult",
+            id="announced by nobody",
+        ),
+        pytest.param(
+            {**INTERACTION, "payload": {**ANNOUNCED, "entryPayload": without(CONSULT, "conversationIdentifier")}},
+            "Interaction",
+            "cv-1",
+            id="an announcement that names none",
+        ),
+        pytest.param(
+            {**INTERACTION, "payload": {**ENTRY, "senderDisplayName": "ConsultConversationInfo"}},
+            "Interaction",
+            "cv-1",
+            id="the word in another place",
+        ),
         pytest.param({**ROUTING, "conversationIdentifier": "top"}, "RoutingRequested", "cv-1", id="both: deeper"),
         pytest.param(
             {**ROUTING, "payload": without(ROUTING["payload"], "conversationIdentifier")},

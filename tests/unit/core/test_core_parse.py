@@ -134,21 +134,29 @@ REFERRING = {**text_body(), "abstractMessage": {**text_body()["abstractMessage"]
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "content"),
     [
         pytest.param(
-            static_body({"formatType": "Text", "text": "x", "citationContent": {"citations": []}}), id="cited"
+            static_body({"formatType": "Text", "text": "x", "citationContent": {"citations": [{"new": 1}]}}),
+            {"format": "text", "in_reply_to": "e1", "text": "x", "citations": [{"extra": {"new": 1}}]},
+            id="cited",
         ),
-        pytest.param(static_body({"formatType": "Attachments", "attachments": []}), id="another format"),
         pytest.param(
-            {**text_body(), "abstractMessage": {**text_body()["abstractMessage"], "references": []}}, id="refs"
+            static_body({"formatType": "Attachments", "attachments": []}),
+            {"format": "attachments", "in_reply_to": "e1"},
+            id="another format",
+        ),
+        pytest.param(
+            {**text_body(), "abstractMessage": {**text_body()["abstractMessage"], "references": [{"id": "r"}]}},
+            {"format": "text", "in_reply_to": "e1", "text": "Hello", "references": [{"id": "r"}]},
+            id="refs",
         ),
     ],
 )
-def test_a_text_with_more_to_it_keeps_its_whole_content(body: dict[str, Any]) -> None:
+def test_a_text_with_more_to_it_keeps_its_whole_content(body: dict[str, Any], content: dict[str, Any]) -> None:
     parsed = parse_entry(event(envelope(body)))
     assert parsed.message is not None
-    assert json.loads(parsed.message.content or "") == body["abstractMessage"]
+    assert json.loads(parsed.message.content or "") == content
 
 
 def test_numbers_where_ids_belong_are_read_as_text() -> None:

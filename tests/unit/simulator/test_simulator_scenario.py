@@ -1,12 +1,14 @@
 """The play: the same seed gives the same script, and the ledger says the truth about what was published."""
 
 import asyncio
+import itertools
 import re
 from collections import Counter
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from simulator import entries
 from simulator.clock import SystemClock
@@ -17,7 +19,8 @@ from simulator.scenario.options import DEFAULT_SHARES, Kind, ScenarioOptions
 from simulator.scenario.pacing import Pacer
 from simulator.scenario.plan import ROLL_CALL, Script, StepKind, write_script
 from simulator.scenario.player import Player
-from simulator.scenario.render import Moment, render
+from simulator.scenario.render import JUDGED_BY_HISTORY, Moment, render
+from simulator.service_bodies import WorkAsk
 from simulator.settings import Settings
 from tests.support.published import Published, published_events
 
@@ -60,7 +63,11 @@ def test_what_the_play_means_by_an_event_is_what_its_payload_says() -> None:
     for script in SCRIPTS:
         for seq, step in enumerate(script.steps, 1):
             rendered = render(script, step, moment(script, seq))
-            assert read_facts(rendered.event_type, entries.as_json(rendered.payload)) == rendered.facts
+            read = read_facts(rendered.event_type, entries.as_json(rendered.payload))
+            if step.kind in JUDGED_BY_HISTORY:
+                assert (read.expect, rendered.facts.expect) == (Expectation.DELIVER, Expectation.WITHHOLD)
+                read = replace(read, expect=rendered.facts.expect)
+            assert read == rendered.facts
             kinds.add(step.kind)
     assert kinds == set(StepKind)
 
@@ -91,7 +98,10 @@ def test_the_first_conversations_play_every_step_there_is_whatever_the_seed(seed
 def test_a_kind_without_weight_is_not_called() -> None:
     options = ScenarioOptions(shares={Kind.CONSULT: 0})
     scripts = [write_script(options, seed=5, number=number) for number in range(1, ROLL_CALL + 1)]
-    assert {step.kind for script in scripts for step in script.steps} == set(StepKind) - {StepKind.CONSULT}
+    assert {step.kind for script in scripts for step in script.steps} == set(StepKind) - {
+        StepKind.CONSULT,
+        StepKind.CONSULTATION,
+    }
 
 
 def test_the_first_reps_work_is_accepted_before_anyone_is_asked_for() -> None:
@@ -131,17 +141,39 @@ async def test_a_play_publishes_about_as_many_events_as_asked_for_and_ends_every
     by_conversation: dict[str, list[Published]] = {}
     for event in events:
         by_conversation.setdefault(event.entry.conversation_id, []).append(event)
-    for conversation in by_conversation.values():
+    announced = {consulted(event) for event in events}
+    for name, conversation in by_conversation.items():
         assert [event.entry.seq for event in conversation] == list(range(1, len(conversation) + 1))
         once = [event for event in conversation if event.entry.duplicate_of_seq is None]
+        if name in announced:
+            assert {event.entry.expect for event in once} == {Expectation.WITHHOLD}
+            continue
         assert once[0].session_status == "Active"
         assert once[-1].session_status == "Ended"
 
 
+def consulted(event: Published) -> str | None:
+    """The conversation that an event announces as a consultation."""
+    if event.entry.entry_type != "ConsultConversationInfo":
+        return None
+    body: dict[str, str] = msgspec.json.decode(event.event_payload or "")["payload"]["entryPayload"]
+    return body["conversationIdentifier"]
+
+
 async def test_the_ledger_says_what_a_reader_of_the_events_would_say() -> None:
     _, events = await play(events=600, duplicate_share=0.1)
+    silenced: set[str | None] = set()  # consultations, and end users who opted out
     for event in events:
         facts = read_facts(event.event_type, event.event_payload)
+        silenced.add(consulted(event))
+        if event.entry.conversation_id in silenced and facts.expect is Expectation.DELIVER:
+            confirms = '"messageReason":"Consent"' in (event.event_payload or "")
+            repeats = event.entry.duplicate_of_seq is not None
+            facts = facts if confirms or repeats else replace(facts, expect=Expectation.WITHHOLD)
+        if '"consentStatus":"OptOut"' in (event.event_payload or ""):
+            silenced.add(event.entry.conversation_id)
+        if event.entry.duplicate_of_seq is not None and facts.expect is not event.entry.expect:
+            continue  # a repeat keeps the expectation of the first
         assert (facts.expect, facts.conversation_id, facts.entry_id) == (
             event.entry.expect,
             event.entry.conversation_id,
@@ -295,3 +327,71 @@ def test_a_rep_who_was_asked_for_by_name_is_the_one_who_joins() -> None:
     asked = [plan for plan in plans if plan.target_kind == "rep"]
     assert asked
     assert [plan.joining_user_id for plan in asked] == [plan.target_id for plan in asked]
+
+
+def a_partner_of(org: Org, *, offers: int) -> asyncio.Task[None]:
+    """Offers each request's work `offers` times, the first time with its answer, each time to another rep."""
+    reps = itertools.count(1)
+
+    async def answering() -> None:
+        made: Counter[str] = Counter()
+        while True:
+            for request in org.desk.requests():
+                works = org.service.works_for(request.request_id)
+                declined = [work.status for work in works] == ["Declined"] * len(works)
+                if request.work_item_id is None or not declined or made[request.request_id] >= offers:
+                    continue
+                made[request.request_id] += 1
+                org.offer_work(
+                    WorkAsk(
+                        user_id=f"005{next(reps):012d}",
+                        work_item_id=request.work_item_id,
+                        conversation_id=request.conversation_id,
+                        correlation_id=request.request_id,
+                    )
+                )
+                if request.concluded is None:
+                    answer = Answer(
+                        work_item_id=request.work_item_id,
+                        conversation_id=request.conversation_id,
+                        routing_type=request.routing_type,
+                        success=True,
+                        externally_routed=False,
+                        error_message=None,
+                    )
+                    org.answer_routing(answer)
+            await asyncio.sleep(0.001)
+
+    return asyncio.create_task(answering())
+
+
+@pytest.mark.parametrize("offers", [2, 1], ids=["offered again", "given up"])
+async def test_who_is_offered_the_work_first_declines_and_the_next_one_joins(offers: int) -> None:
+    org = Org(Settings(routing_timeout_s=0.5), SystemClock())
+    shares = {"ignore_share": 0, "cancel_share": 0, "result_first_share": 0, "decline_share": 1}
+    only = dict.fromkeys(DEFAULT_SHARES, 0.0) | {Kind.ROUTING: 1.0}
+    options: dict[str, Any] = {"events": 30, "steps": 2, "rate": 0.0, "conversations": 4, "shares": only, **shares}
+    partner = a_partner_of(org, offers=offers)
+    try:
+        async with asyncio.timeout(20):
+            await Player(org, ScenarioOptions(duplicate_share=0, **options), play_number=0).run()
+    finally:
+        partner.cancel()
+    told = [msgspec.json.decode(event.event_payload or "")["payload"] for event in published_events(org)]
+    for request in org.desk.requests():
+        assert (request.planned, request.concluded) == (Planned.DECLINE, Conclusion.ROUTED)
+        assert len(org.service.works_for(request.request_id)) == offers
+    declined = [entry for entry in told if entry.get("entryType") == "RoutingWorkResult"]
+    assert len(declined) == len(org.desk.requests()) > 3
+    assert {entry["entryPayload"]["workType"] for entry in declined} == {"Declined"}
+    joined = [
+        entry["entryPayload"]["entries"][0]["participant"]["subject"]
+        for entry in told
+        if entry.get("senderDisplayName") == "New rep" and entry["entryPayload"]["entries"][0]["operation"] == "add"
+    ]
+    outside = sum(request.target_kind == "external" for request in org.desk.requests())
+    assert len(joined) == len(declined) - outside
+    seconds = {
+        work.user_id for request in org.desk.requests() for work in org.service.works_for(request.request_id)[1:]
+    }
+    assert set(joined) <= seconds if offers == 2 else not seconds & set(joined)
