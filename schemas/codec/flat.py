@@ -1,8 +1,8 @@
 """Avro binary of flat records, field by field: the loops that every event passes four times on its way.
 
-This file is ordinary Python that mypyc compiles where a C compiler is at hand (`make` does it; ADR 12). Whatever it says
-must mean the same both ways: integers that are declared `i64` have 64 bits in one and no bound in the other, so shifts
-to the right are masked and numbers that do not fit are refused.
+This file is ordinary Python that mypyc compiles where a C compiler is at hand (`make` does it; ADR 12). Whatever it
+says must mean the same both ways: integers that are declared `i64` have 64 bits in one and no bound in the other, so
+shifts to the right are masked and numbers that do not fit are refused.
 """
 
 from typing import Any, Final
