@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import click
+import uvloop
 from pydantic import ValidationError
 
 from streams.settings import StreamsSettings
@@ -84,6 +85,7 @@ def _run(app: Any, settings: StreamsSettings, log_level: str) -> None:
         click.echo(f"assigned generation={app.consumer_generation_id} partitions={numbers}")
         sys.stdout.flush()
 
+    uvloop.install()  # Faust makes its loops, one for the fetching thread, by asyncio's policy
     # Batches leave no cycles, but the records that wait for their agent are thousands of tracked objects, and the
     # default looks at all of them again and again: a tenth of the worker's time.
     gc.collect()
