@@ -46,7 +46,7 @@ from connectors.pubsub.events import (
 )
 from connectors.pubsub.metrics import SourceMetrics
 from connectors.pubsub.offset_value import offset_of, partition_of, replay_id_of
-from connectors.pubsub.protocol import Subscription
+from connectors.pubsub.protocol import KEEPALIVE_BOUND_S, Subscription
 from connectors.pubsub.settings import SourceSettings
 from connectors.pubsub.stream import Stream
 from connectors.pubsub.transport import Fetched
@@ -95,6 +95,11 @@ class Session:
 
     async def run(self) -> None:
         """Mirror until `stop`. Raises `TerminalError`, or `RetriableError` when a new session may help."""
+        if self._settings.policy.watchdog_s < KEEPALIVE_BOUND_S:
+            log.warning(
+                "watchdog.timeout.s is below what Salesforce promises: quiet streams may be opened again and again",
+                extra={"watchdog_s": self._settings.policy.watchdog_s, "promised_s": KEEPALIVE_BOUND_S},
+            )
         try:
             committed = await self._take_over()
             await self._mirror(committed)
