@@ -1,5 +1,6 @@
 """One simulated org mirrored into one Kafka: what a test does to it, and the verdict at the end."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -73,6 +74,22 @@ class Mirror:
         task = self.task(**keys)
         async with running(task):
             yield task
+
+    @asynccontextmanager
+    async def trickle(self, per_s: float = 200) -> AsyncIterator[None]:
+        """Events are published all the time in the block."""
+
+        async def publish() -> None:
+            while True:
+                self.publish(2)
+                await asyncio.sleep(2 / per_s)
+
+        publishing = asyncio.create_task(publish())
+        try:
+            yield
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
 
     def opened(self, rpc: str = "Subscribe") -> int:
         """How many calls of this kind there were."""
