@@ -173,8 +173,8 @@ class Subscription:
     @property
     def next_timer_s(self) -> float | None:
         """When `TimerFired` is due, or None. Read it again after every `advance`."""
-        due = [self._settled_s, self._watchdog_due_s, self._retry_s if self._room() > 0 else None]
-        due += [self.credit.due_s if self.phase in _OPEN else None]
+        retry_s = self._retry_s if self._room() > 0 else None
+        due = [self._settled_s, self._watchdog_due_s, self.credit.due_s, retry_s]
         return min((at for at in due if at is not None), default=None)
 
     # -- starting and ending
@@ -198,6 +198,7 @@ class Subscription:
 
     def _end(self, phase: Phase) -> None:
         self.phase = phase
+        self.credit = Credit()
         self._retry_s = self._settled_s = None
 
     # -- streams
@@ -239,6 +240,7 @@ class Subscription:
         return [Serving()]
 
     def _reconnect(self, reason: str, pause_s: float, now_s: float, jitter: float) -> list[Effect]:
+        self.credit = Credit()
         self._settled_s = None
         self._retry_s = now_s + self._delay_s(pause_s, self._attempt, jitter)
         self._attempt += 1

@@ -130,28 +130,28 @@ def test_credit_is_asked_for_before_the_events_are_handed_over():
 def test_a_small_request_is_gathered_for_milliseconds_when_the_server_has_used_its_credit_up():
     machine = Machine()
     machine.start()
-    assert only(machine.fetch(events=60, pending=40), SendFetch) == [SendFetch(60)]
-    assert only(machine.fetch(events=40, pending=0), SendFetch) == []
+    assert only(machine.fetch(events=80, pending=20), SendFetch) == [SendFetch(80)]
+    assert only(machine.fetch(events=20, pending=0), SendFetch) == []
     assert machine.subscription.next_timer_s == machine.now_s + GATHER_S
-    assert machine.retry() == [SendFetch(40)]
+    assert machine.retry() == [SendFetch(20)]
     assert machine.subscription.next_timer_s > machine.now_s + 1
 
 
 def test_small_requests_of_one_burst_become_one():
     machine = Machine()
     machine.start()
-    machine.fetch(events=60, pending=40)
-    machine.fetch(events=40, pending=0)
-    assert only(machine.fetch(events=10, pending=50), SendFetch) == [SendFetch(50)]
+    machine.fetch(events=80, pending=20)
+    machine.fetch(events=20, pending=0)
+    assert only(machine.fetch(events=10, pending=70), SendFetch) == [SendFetch(30)]
 
 
 def test_while_the_server_has_credit_left_small_requests_are_not_made():
     machine = Machine()
     machine.start()
-    for outstanding in range(99, 50, -1):
+    for outstanding in range(99, 75, -1):
         assert only(machine.fetch(events=1, pending=outstanding), SendFetch) == []
     assert machine.subscription.next_timer_s > machine.now_s + 1
-    assert only(machine.fetch(events=1, pending=50), SendFetch) == [SendFetch(50)]
+    assert only(machine.fetch(events=1, pending=75), SendFetch) == [SendFetch(25)]
 
 
 def test_no_credit_is_given_while_too_much_is_not_durable_and_it_comes_back_with_durability():
