@@ -7,15 +7,18 @@ the stored position that of the last visible record.
 import asyncio
 import json
 import logging
+import signal
 import time
 
 import pytest
 
+from bench.far_away import far_away
 from connectors.pubsub.protocol import Policy
 from connectors.runtime.connector import TaskFailed
 from simulator.event_schema import EventSchema
 from simulator.faults import fault
 from simulator.pubsub.failures import Status
+from tests.support.dying_source import EXIT_FAILED, dying_source
 from tests.support.kafka import TestBroker
 from tests.support.mirror import Mirror
 from tests.support.simulator import RunningSimulator, running_simulator
@@ -154,25 +157,30 @@ async def test_maintenance_that_refuses_connections_for_a_while_costs_nothing(mi
     mirror.verify()
 
 
-async def test_there_is_never_a_second_stream_whatever_ends_the_first(mirror):
+async def test_there_is_never_a_second_stream_whatever_ends_the_first(kafka, catalogue):
     most = 0
-    async with mirror.mirroring():
-        for number in range(6):
+    async with running_simulator(keepalive_s=0.2) as sim:
+        mirror = Mirror(kafka, catalogue, sim)
+        endings = (
+            fault.End(rpc="Subscribe", after_events=0),
+            fault.Silence(rpc="Subscribe", after_events=0),
+            fault.Fail(rpc="Subscribe", error_code="service.unavailable", after_events=0),
+        )
+        async with mirror.mirroring(watchdog_timeout_s="1"):
+            for ending in endings * 2:
+                mirror.publish(20)
+                await eventually(lambda: len(streams(sim)) == 1, "the stream")
+                opened = mirror.opened()
+                mirror.order(ending)
+                while mirror.opened() == opened:
+                    most = max(most, len(streams(sim)))
+                    await asyncio.sleep(0.005)
             mirror.publish(20)
-            await eventually(lambda: len(streams(mirror.sim)) == 1, "the stream")
-            opened = mirror.opened()
-            ending = fault.End if number % 2 else fault.Fail
-            what = {} if number % 2 else {"error_code": "service.unavailable"}
-            mirror.order(ending(rpc="Subscribe", after_events=0, **what))
-            while mirror.opened() == opened:
-                most = max(most, len(streams(mirror.sim)))
-                await asyncio.sleep(0.005)
-        mirror.publish(20)
-        await mirror.caught_up()
-        most = max(most, len(streams(mirror.sim)))
-    assert most == 1
-    assert mirror.sim.org.calls.delivered == {mirror.sim.client_id: len(mirror.published())}
-    mirror.verify()
+            await mirror.caught_up()
+            most = max(most, len(streams(sim)))
+        assert most == 1
+        assert sim.org.calls.delivered == {sim.client_id: len(mirror.published())}
+        mirror.verify(keepalives=True)
 
 
 async def test_a_server_that_accepts_and_then_fails_is_asked_less_and_less_often(mirror):
@@ -213,6 +221,23 @@ async def test_keepalives_between_events_neither_stop_nor_hurry_the_requests(kaf
         assert mirror.opened() == 1
         assert 50 < stream.pending <= 100
         mirror.verify(keepalives=True)
+
+
+async def test_a_backlog_over_a_long_way_comes_as_fast_as_credit_allows(mirror):
+    round_trip_s = 0.1
+    mirror.publish(2000)
+    async with (
+        far_away(mirror.sim.grpc_address, round_trip_s) as forwarder,
+        mirror.mirroring(salesforce_pubsub_endpoint=forwarder.address),
+    ):
+        await mirror.visible_events(200)
+        began_s, before = time.monotonic(), streams(mirror.sim)[0].sent_events
+        await asyncio.sleep(10 * round_trip_s)
+        sent = streams(mirror.sim)[0].sent_events - before
+        round_trips = (time.monotonic() - began_s) / round_trip_s
+        assert 0.8 * 100 <= sent / round_trips <= 1.15 * 100
+        await mirror.caught_up()
+    mirror.verify()
 
 
 # -- positions
@@ -275,7 +300,10 @@ async def test_a_quiet_topic_resumes_after_three_days(kafka, catalogue):
                 before = mirror.position()
                 sim.publish({}, topic="/event/Other__e")  # positions are counted over the whole org
                 sim.org.clock.advance(6 * 3_600_000)
-                await eventually(lambda before=before: mirror.position() != before, "a newer position")
+                for _ in range(50):  # a second; a position that stays behind ends the task after the restart
+                    if await asyncio.to_thread(mirror.position) != before:
+                        break
+                    await asyncio.sleep(0.02)
         assert mirror.opened() == 1
         mirror.publish(3)
         async with mirror.mirroring():
@@ -409,7 +437,8 @@ async def test_an_event_of_another_type_on_a_channel_is_never_read_as_ours(kafka
         mirror.publish(10)
         stranger = sim.publish({"conversationIdentifier": "c1"}, topic=other)
         mirror.publish(10)
-        async with mirror.mirroring(salesforce_topics="/event/All__chn"):
+        keys = {"salesforce_topics": "/event/All__chn", "salesforce_event_types": "ByocOutbound__e"}
+        async with mirror.mirroring(**keys):
             await mirror.visible_events(21)
         assert mirror.dead_letters() == [stranger.event_uuid]
         mirror.verify()
@@ -485,3 +514,27 @@ async def test_an_allocation_that_is_used_up_is_waited_for_at_the_same_position(
         await mirror.caught_up()
     assert stream.replay_id == mirror.published()[49].replay_id
     mirror.verify()
+
+
+# -- the way to Salesforce
+
+
+async def test_a_server_with_a_certificate_of_an_own_authority_is_trusted_by_its_ca_and_not_without(
+    kafka, catalogue, tmp_path, monkeypatch
+):
+    """In a process of its own, so that the login server is trusted as an operating system would be told to."""
+    async with running_simulator(keepalive_s=30, tls_dir=tmp_path) as sim:
+        ca = str(tmp_path / "ca.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", ca)
+        mirror = Mirror(kafka, catalogue, sim)
+        mirror.publish(20)
+        keys = {"salesforce_pubsub_tls": "true", "start_timeout_s": "1"}
+        async with dying_source(mirror, **keys) as source:
+            code, last_words = await source.ended()
+        assert code == EXIT_FAILED
+        assert "CERTIFICATE_VERIFY_FAILED" in last_words
+        async with dying_source(mirror, **keys, salesforce_pubsub_ca_file=ca, salesforce_ca_file=ca) as source:
+            await mirror.caught_up()
+            source.send(signal.SIGTERM)
+            assert (await source.ended())[0] == 0
+        mirror.verify()
