@@ -31,14 +31,14 @@ class Credit:
     def wanted(self, room: int, now_s: float) -> int:
         """How many events to ask for now, when memory has room for `room` more; 0 for none, or not yet: see `due_s`."""
         grant = max(0, min(MAX_CREDIT, room) - self.outstanding)
-        if not grant or not (self._used_up or grant >= MIN_GRANT or self.outstanding == 0):
+        if grant >= MIN_GRANT or self.outstanding == 0:
+            return grant
+        if not grant or not self._used_up:
             self.due_s = None
             return 0
-        if grant >= MIN_GRANT or self.outstanding == 0 or (self.due_s is not None and now_s >= self.due_s):
-            return grant
         if self.due_s is None:
             self.due_s = now_s + GATHER_S
-        return 0
+        return grant if now_s >= self.due_s else 0
 
     def granted(self, num_requested: int) -> None:
         """A request for `num_requested` was sent."""

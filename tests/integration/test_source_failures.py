@@ -74,12 +74,12 @@ async def test_a_stream_that_falls_silent_on_a_living_connection_is_replaced(kaf
 
 
 async def test_a_stream_is_left_alone_as_long_as_keepalives_come(kafka, catalogue):
-    async with running_simulator(keepalive_s=0.6) as sim:
+    async with running_simulator(keepalive_s=0.5) as sim:
         mirror = Mirror(kafka, catalogue, sim)
         mirror.publish(1)
-        async with mirror.mirroring(watchdog_timeout_s="1"):
+        async with mirror.mirroring(watchdog_timeout_s="2"):
             await mirror.caught_up()
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(3)
             assert mirror.opened() == 1
         mirror.verify(keepalives=True)
 
@@ -235,7 +235,7 @@ async def test_a_backlog_over_a_long_way_comes_as_fast_as_credit_allows(mirror):
         await asyncio.sleep(10 * round_trip_s)
         sent = streams(mirror.sim)[0].sent_events - before
         round_trips = (time.monotonic() - began_s) / round_trip_s
-        assert 0.8 * 100 <= sent / round_trips <= 1.15 * 100
+        assert 0.7 * 100 <= sent / round_trips <= 1.15 * 100
         await mirror.caught_up()
     mirror.verify()
 
