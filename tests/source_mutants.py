@@ -300,13 +300,6 @@ ROWS = [
         f"{KILLS} committed",
     ),
     Mutant(
-        "row 28: nothing is told as durable before it is",
-        LANE,
-        "begun = await self._write(batches)\n                self._committed(batches, clock.monotonic_s() - began_s)",
-        "self._committed(batches, clock.monotonic_s() - began_s)\n                begun = await self._write(batches)",
-        "--timeout 60 tests/fault/test_source_and_kafka.py -k memory",
-    ),
-    Mutant(
         "row 29: presets are sent as they are meant",
         TRANSPORT,
         "ReplayPreset.EARLIEST: pb.EARLIEST,",

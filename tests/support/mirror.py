@@ -70,9 +70,11 @@ class Mirror:
 
     @asynccontextmanager
     async def mirroring(self, **keys: str) -> AsyncIterator[SourceTask]:
-        """A task that runs for the length of the block, and may not fail in it."""
+        """A task that runs for the length of the block. Raises what the task raises, at once when it cannot start."""
         task = self.task(**keys)
-        async with running(task):
+        async with running(task) as run:
+            if run.done():
+                await run
             yield task
 
     @asynccontextmanager
