@@ -93,14 +93,14 @@ ROWS = [
         ERRORS,
         '    "service.": Rule(action=Action.RETRY),',
         '    "service.": Rule(action=Action.FAIL),',
-        f"{FAILURES} whatever_way",
+        f"{FAILURES} 'whatever_way and unavailable'",
     ),
     Mutant(
         "row 8: what is not known goes on at the position",
         PROTOCOL,
         "preset = self._preset if replay_id is None else ReplayPreset.CUSTOM",
         "preset = ReplayPreset.LATEST",
-        f"{FAILURES} whatever_way",
+        f"{FAILURES} 'whatever_way and new'",
     ),
     Mutant(
         "row 9: a stream that is replaced is closed",
@@ -114,7 +114,7 @@ ROWS = [
         PROTOCOL,
         'effects = self._reconnect("ended", 0.0, now_s, jitter)',
         "effects = self._stop()",
-        f"{FAILURES} whatever_way",
+        f"{FAILURES} 'whatever_way and order'",
     ),
     Mutant(
         "row 11: a batch is written whole or not at all",
@@ -337,6 +337,13 @@ FURTHER = [
         CASES,
     ),
     Mutant("credit: 100 at most", CREDIT, "MAX_CREDIT: Final = 100", "MAX_CREDIT: Final = 101", "tests/property"),
+    Mutant(
+        "transport: a request that crosses the end of its stream does not hide the reason",
+        TRANSPORT,
+        "await self._call._cython_call.send_serialized_message(request)",
+        "await self._call.write(pb.FetchRequest(num_requested=num_requested))",
+        "tests/integration/test_pubsub_transport.py -k crosses",
+    ),
     Mutant(
         "schemas: an outage is asked about less and less often",
         PROTOCOL,

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def _are_green(tests: str, copy: Path, environment: tuple[tuple[str, str], ...])
 def _run(tests: str, copy: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """pytest's exit code and the first line of the first failure."""
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *OPTIONS, *tests.split()],
+        [sys.executable, "-m", "pytest", *OPTIONS, *shlex.split(tests)],
         cwd=copy,
         env={"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
