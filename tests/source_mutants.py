@@ -170,7 +170,7 @@ ROWS = [
         "schemas/codec/compiled.py",
         'f"{var} = (n >> 1) ^ -(n & 1)"',
         'f"{var} = int(float((n >> 1) ^ -(n & 1)))"',
-        "tests/property/test_salesforce_payload.py",
+        "tests/property/test_salesforce_payload.py -k every_bit",
     ),
     Mutant(
         "row 18: the server's count is the truth",

@@ -39,7 +39,8 @@ async def mirror(kafka, catalogue):
 
 
 def streams(sim: RunningSimulator):
-    return [call for call in sim.org.calls.shown() if call.rpc == "Subscribe"]
+    """The open Subscribe calls whose first request has come."""
+    return [call for call in sim.org.calls.shown() if call.rpc == "Subscribe" and call.replay_preset is not None]
 
 
 async def failure_of(mirror: Mirror, **keys: str) -> str:
