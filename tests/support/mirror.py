@@ -51,6 +51,7 @@ class Mirror:
         self.kafka = kafka
         self.topics = topics
         self.sim = sim
+        self._run: asyncio.Task[None] | None = None
 
     def publish(self, count: int, *, conversations: int = 5, text: str = "hello") -> list[Entry]:
         """Publish messages, conversations taken in turn."""
@@ -70,12 +71,12 @@ class Mirror:
 
     @asynccontextmanager
     async def mirroring(self, **keys: str) -> AsyncIterator[SourceTask]:
-        """A task that runs for the length of the block. Raises what the task raises, at once when it cannot start."""
+        """A task that runs for the length of the block; waiting for what it mirrors raises what it raises."""
         task = self.task(**keys)
         async with running(task) as run:
-            if run.done():
-                await run
+            self._run = run
             yield task
+        self._run = None
 
     @asynccontextmanager
     async def trickle(self, per_s: float = 200) -> AsyncIterator[None]:
@@ -106,6 +107,7 @@ class Mirror:
         """Wait until as many records are visible as events were published, dead letters included."""
 
         def all_visible() -> bool:
+            self._check_run()
             try:
                 ends = [self.kafka.end_offsets(topic) for topic in (self.topics.events, self.topics.dead_letters)]
                 wanted = len(self.published())
@@ -117,7 +119,16 @@ class Mirror:
 
     async def visible_events(self, count: int) -> None:
         """Wait until so many events are visible."""
-        await eventually(lambda: len(self.visible()) >= count, f"{count} visible events", patience_s=PATIENCE_S)
+
+        def enough() -> bool:
+            self._check_run()
+            return len(self.visible()) >= count
+
+        await eventually(enough, f"{count} visible events", patience_s=PATIENCE_S)
+
+    def _check_run(self) -> None:
+        if self._run is not None and self._run.done():
+            self._run.result()
 
     def visible(self) -> list[Message]:
         """Every visible event and every dead letter of an event."""
