@@ -16,7 +16,7 @@ from bench.processor import measure_processor
 from bench.recovery import measure_recovery
 from bench.results import RESULTS_FILE, Result, save, show
 from bench.setting import Bench
-from bench.source import measure_source
+from bench.source import measure_catch_up, measure_source
 from byoc.errors import ByocError
 from byoc.kafka.local import LocalKafka
 from byoc.kafka.properties import Memory
@@ -25,6 +25,7 @@ Measurement = Callable[[Bench], list[Result]]
 
 MEASUREMENTS: dict[str, Measurement] = {
     "source": measure_source,  # source.events_per_s
+    "catch-up": measure_catch_up,  # source.catch_up_events_per_s, source.bare_subscriber_events_per_s
     "processor": measure_processor,  # processor.events_per_s, .stock_faust_events_per_s, .stock_faust_ratio
     "conversations": measure_conversations,  # processor.cost_ratio_long_conversation, .bytes_per_conversation
     "recovery": measure_recovery,  # recovery.records_per_s

@@ -13,6 +13,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -153,6 +154,8 @@ def token_of(credentials: Credentials, status: int, body: str) -> Token:
     if status == 429 or status >= 500:
         raise RetriableError(f"{asking}: the login server answered {status}; trying again")
     client = BackendApplicationClient(client_id=credentials.client_id)
+    if status == 200 and _holds_no_token(body):
+        raise RetriableError(f"{asking}: the reply holds no token; trying again")
     try:
         client.parse_request_body_response(body)
         reply = json.loads(body)
@@ -168,6 +171,14 @@ def token_of(credentials: Credentials, status: int, body: str) -> Token:
             f"{asking}: refused ({reason}); check salesforce.client.id, its secret or key, and salesforce.login.url"
         ) from error
     return Token(access_token=access_token, instance_url=instance_url.rstrip("/"), org_id=org_id_of(identity, asking))
+
+
+def _holds_no_token(body: str) -> bool:
+    """It is a token reply whose token is null or empty, as an overloaded login server was seen to give."""
+    with suppress(ValueError):
+        reply = json.loads(body)
+        return isinstance(reply, dict) and "access_token" in reply and not reply["access_token"]
+    return False
 
 
 def _filled(value: object) -> str:

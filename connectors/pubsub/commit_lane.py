@@ -42,7 +42,7 @@ class CommitLane:
     """Writes batches through one producer whose first transaction has begun.
 
     `position_record` makes the offset record for the last batch of a transaction; `committed` is told the batches of
-    each transaction after it is durable, on the event loop.
+    each transaction after it is durable, on the event loop, and how many seconds it took from its first record.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class CommitLane:
         *,
         transaction_timeout_s: float,
         position_record: Callable[[Sequence[Batch]], ProducerRecord | None],
-        committed: Callable[[Sequence[Batch]], None],
+        committed: Callable[[Sequence[Batch], float], None],
     ) -> None:
         self._producer = producer
         self._thread = thread
@@ -83,9 +83,9 @@ class CommitLane:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batches = self._take()
+                batches, began_s = self._take(), clock.monotonic_s()
                 begun = await self._write(batches)
-                self._committed(batches)
+                self._committed(batches, clock.monotonic_s() - began_s)
                 if begun is not None:
                     raise begun
             if self._finishing:

@@ -12,8 +12,9 @@ The machine opens streams one at a time, numbers them (`epoch`) and drops whatev
                        WAITING ◄────────────────────┘        any ──Fail──► FAILED, ──StopRequested──► STOPPED
 
 * **Credit.** Salesforce sends only what was asked for, at most 100 events outstanding (`credit.py`). More is asked for
-  as soon as a response is seen, before its events are processed, so that the server works while we do. No more is asked
-  for than memory may hold: what has been received and is not durable counts. That is the whole back-pressure.
+  as soon as a response is seen, before its events are processed, so that the server works while we do. Small requests
+  are gathered, for milliseconds only when the server has used its credit up. No more is asked for than memory may hold:
+  what has been received and is not durable counts. That is the whole back-pressure.
 * **Position.** (`position.py`) A broken stream goes on after the last *received* event: what is in memory is on its way
   to Kafka. A new process goes on after the last *durable* one. CUSTOM is exclusive: the stream starts after the id.
 * **Liveness.** While credit is outstanding Salesforce answers at least every 270 s, with an empty response if there is
@@ -21,7 +22,8 @@ The machine opens streams one at a time, numbers them (`epoch`) and drops whatev
 * **Keepalives** carry the newest position. Once nothing is in flight it is stored: on a quiet topic it is the only
   thing that moves, and a position that does not move leaves the 72 h of retention.
 * **Backing off.** Attempts are counted until a response arrives, not until a stream opens: a server that accepts and
-  then fails would be hammered otherwise. Refused tokens are counted the same way, and end the task after a few.
+  then fails would be hammered otherwise. Refused tokens are counted the same way, and end the task after a few. A pause
+  that a failure asks for comes on top, spread, so that tasks that were refused together do not come back together.
 * **A position that no longer exists** is a gap. The policy says whether to stop (default), or to leave a marker and go
   on from the earliest or the latest event.
 * **An event that cannot be read** holds its batch. Outages are waited for without counting. Everything unclear is
@@ -69,6 +71,7 @@ from connectors.pubsub.position import Position
 KEEPALIVE_BOUND_S: Final = 270.0  # the Pub/Sub API's own promise for an empty response
 AUTH_ATTEMPTS: Final = 5  # refused tokens in a row, without a response between, before the task ends
 EVENT_ATTEMPTS: Final = 5  # unclear failures at one position before the event is given up
+PAUSE_SPREAD: Final = 0.2  # at random, so much is added to a pause that a failure asks for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,7 @@ class Subscription:
         self._attempt = 0
         self._refused_tokens = 0
         self._blocked_at: bytes | None = None  # the event that cannot be read; those behind it wait
+        self._tries = 0
         self._strikes = 0
         self._keepalive: bytes | None = None  # newest position that no later event has overtaken, not stored yet
         self._heard_s = 0.0  # last sign of life of the stream, or of its opening
@@ -169,7 +173,8 @@ class Subscription:
     @property
     def next_timer_s(self) -> float | None:
         """When `TimerFired` is due, or None. Read it again after every `advance`."""
-        due = [self._settled_s, self._watchdog_due_s, self._retry_s if self._room() > 0 else None]
+        retry_s = self._retry_s if self._room() > 0 else None
+        due = [self._settled_s, self._watchdog_due_s, self.credit.due_s, retry_s]
         return min((at for at in due if at is not None), default=None)
 
     # -- starting and ending
@@ -193,6 +198,7 @@ class Subscription:
 
     def _end(self, phase: Phase) -> None:
         self.phase = phase
+        self.credit = Credit()
         self._retry_s = self._settled_s = None
 
     # -- streams
@@ -211,7 +217,7 @@ class Subscription:
         self._retry_s = None
         self._heard_s = now_s
         # the room is at least 1 here; a smaller first request than 25 is better than none
-        num_requested = max(1, self.credit.wanted(self._room()))
+        num_requested = max(1, self.credit.wanted(self._room(), now_s))
         self.credit.granted(num_requested)
         preset = self._preset if replay_id is None else ReplayPreset.CUSTOM
         return [OpenStream(self.epoch, preset, replay_id, num_requested)]
@@ -234,10 +240,10 @@ class Subscription:
         return [Serving()]
 
     def _reconnect(self, reason: str, pause_s: float, now_s: float, jitter: float) -> list[Effect]:
-        delay_s = max(pause_s, self.policy.backoff.delay_s(self._attempt, jitter))
-        self._attempt += 1
+        self.credit = Credit()
         self._settled_s = None
-        self._retry_s = now_s + delay_s
+        self._retry_s = now_s + self._delay_s(pause_s, self._attempt, jitter)
+        self._attempt += 1
         self.phase = Phase.WAITING
         return [CloseStream(reason)]
 
@@ -295,16 +301,16 @@ class Subscription:
             batch = self.position.received(fetched.last_replay_id, fetched.event_count, fetched.size_bytes)
             self._keepalive = None
             # the request goes out first: the server sends while we process
-            return [*effects, *self._top_up(), Deliver(batch.sequence, batch.replay_id)]
+            return [*effects, *self._top_up(now_s), Deliver(batch.sequence, batch.replay_id)]
         if fetched.latest_replay_id and fetched.latest_replay_id != self.position.resume:
             self._keepalive = fetched.latest_replay_id
-        return [*effects, *self._top_up(), *self._checkpoint(now_s)]
+        return [*effects, *self._top_up(now_s), *self._checkpoint(now_s)]
 
     def _durable(self, sequence: int, now_s: float) -> list[Effect]:
         self.position.made_durable(sequence)
         if self.phase not in _OPEN:
             return []
-        return [*self._top_up(), *self._checkpoint(now_s)]
+        return [*self._top_up(now_s), *self._checkpoint(now_s)]
 
     def _checkpoint(self, now_s: float) -> list[Effect]:
         """Store a keepalive's position: at once when there is none yet, else at most once per interval."""
@@ -317,8 +323,8 @@ class Subscription:
         batch = self.position.received(replay_id)
         return [Checkpoint(batch.sequence, replay_id)]
 
-    def _top_up(self) -> list[Effect]:
-        grant = self.credit.wanted(self._room())
+    def _top_up(self, now_s: float) -> list[Effect]:
+        grant = self.credit.wanted(self._room(), now_s)
         if not grant:
             return []
         self.credit.granted(grant)
@@ -331,8 +337,10 @@ class Subscription:
         return max(0, self.policy.max_inflight_events - self.position.inflight_events)
 
     def _unreadable(self, replay_id: bytes, fault: Fault, jitter: float) -> list[Effect]:
-        strikes = self._strikes if replay_id == self._blocked_at else 0
-        delay_s = max(fault.pause_s, self.policy.backoff.delay_s(strikes, jitter))
+        if replay_id != self._blocked_at:
+            self._blocked_at, self._tries, self._strikes = replay_id, 0, 0
+        delay_s = self._delay_s(fault.pause_s, self._tries, jitter)
+        self._tries += 1
         match fault.action:
             case Action.RETRY:
                 return [RetryEvent(delay_s)]
@@ -344,7 +352,7 @@ class Subscription:
             case Action.FAIL | Action.REPLAY_LOST:
                 return self._fail(self._explained(fault))
             case Action.UNCLEAR:
-                self._blocked_at, self._strikes = replay_id, strikes + 1
+                self._strikes += 1
                 if self._strikes < EVENT_ATTEMPTS:
                     return [RetryEvent(delay_s)]
                 return self._give_up(replay_id, fault)
@@ -362,6 +370,9 @@ class Subscription:
 
     # -- time
 
+    def _delay_s(self, pause_s: float, attempt: int, jitter: float) -> float:
+        return pause_s * (1 + PAUSE_SPREAD * jitter) + self.policy.backoff.delay_s(attempt, jitter)
+
     @property
     def _watchdog_due_s(self) -> float | None:
         if self.phase not in _OPEN or self.credit.outstanding == 0:
@@ -375,6 +386,8 @@ class Subscription:
         watchdog_s = self._watchdog_due_s
         if watchdog_s is not None and now_s >= watchdog_s:
             return [*effects, *self._reconnect("watchdog", 0.0, now_s, jitter)]
+        if self.phase in _OPEN:
+            effects += self._top_up(now_s)
         if self._retry_s is not None and now_s >= self._retry_s and self._room() > 0:
             return [*effects, *self._open(now_s)]
         return effects

@@ -46,7 +46,7 @@ from connectors.pubsub.events import (
 )
 from connectors.pubsub.metrics import SourceMetrics
 from connectors.pubsub.offset_value import offset_of, partition_of, replay_id_of
-from connectors.pubsub.protocol import Subscription
+from connectors.pubsub.protocol import KEEPALIVE_BOUND_S, Subscription
 from connectors.pubsub.settings import SourceSettings
 from connectors.pubsub.stream import Stream
 from connectors.pubsub.transport import Fetched
@@ -95,6 +95,11 @@ class Session:
 
     async def run(self) -> None:
         """Mirror until `stop`. Raises `TerminalError`, or `RetriableError` when a new session may help."""
+        if self._settings.policy.watchdog_s < KEEPALIVE_BOUND_S:
+            log.warning(
+                "watchdog.timeout.s is below what Salesforce promises: quiet streams may be opened again and again",
+                extra={"watchdog_s": self._settings.policy.watchdog_s, "promised_s": KEEPALIVE_BOUND_S},
+            )
         try:
             committed = await self._take_over()
             await self._mirror(committed)
@@ -133,6 +138,8 @@ class Session:
         offset = offsets.get(canonical(partition_of(settings.policy.topic)))
         if offset is not None and isinstance(offset.get("lastEventAt"), int):
             self._last_event_at_ms = offset["lastEventAt"]
+        if offset is not None and isinstance(offset.get("committedAt"), int):
+            self._metrics.position_stored(offset["committedAt"])
         committed = replay_id_of(offset, settings.policy.topic)
         log.info(
             "source position read",
@@ -181,6 +188,7 @@ class Session:
                 raise error
 
     async def _release(self) -> None:
+        self._metrics.holds(0, 0)
         if self._timer is not None:
             self._timer.cancel()
         if self._stream_task is not None:
@@ -203,6 +211,7 @@ class Session:
         effects = self.subscription.advance(event, now_s=clock.monotonic_s(), jitter=random.random())  # noqa: S311 - spreads retries
         for effect in effects:
             self._carry_out(effect)
+        self._metrics.holds(self.subscription.position.inflight_events, self.subscription.credit.outstanding)
         self._arm_timer()
         return effects
 
@@ -227,7 +236,7 @@ class Session:
         response, self._arrived = fetched.response, fetched
         events = response.events
         last_replay_id = next((event.replay_id for event in reversed(events) if event.replay_id), None)
-        self._metrics.received(len(events))
+        self._metrics.received(len(events), fetched.size_bytes, clock.monotonic_s())
         self._feed(
             FetchReceived(
                 epoch=epoch,
@@ -245,7 +254,7 @@ class Session:
             self._delivery.authorized(token)
         self._feed(StreamOpened(epoch))
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
+    def _committed(self, batches: Sequence[Batch], transaction_s: float) -> None:
         self.progressed = True
         self._feed(BatchDurable(batches[-1].sequence))
         received_s = min(self._received_s.pop(batch.sequence) for batch in batches)
@@ -253,7 +262,7 @@ class Session:
         self._metrics.committed(
             events=sum(batch.content.events for batch in batches),
             dead_letters=sum(batch.content.dead_letters for batch in batches),
-            inflight=self.subscription.position.inflight_events,
+            transaction_s=transaction_s,
             delay_s=clock.monotonic_s() - received_s,
             now_ms=clock.now_ms(),
             newest_ms=newest[-1] if newest else None,
@@ -329,6 +338,7 @@ class Session:
             task.cancel()
 
     def _drop_token(self) -> None:
+        self._metrics.token_refused()
         if self._stream is not None and self._stream.token is not None:
             self._tokens.invalidate(self._stream.token)
         if self._delivery is not None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 from connectors.auth import Token, TokenSource
 from connectors.errors import RetriableError, TerminalError
@@ -85,6 +84,5 @@ class Stream:
             await stream.close()
 
     async def _write(self, stream: SubscribeStream) -> None:
-        with suppress(RpcError):  # the reader gets the same error, with its trailers
-            while True:
-                await stream.fetch(await self._grants.get())
+        while True:
+            await stream.fetch(await self._grants.get())

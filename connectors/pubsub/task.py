@@ -34,7 +34,7 @@ class SourceTask:
         """
         self._ready = ready
         tokens = TokenSource(self._credentials)
-        metrics = SourceMetrics(self.settings.connector, self.settings.task_id)
+        metrics = SourceMetrics(self.settings.connector, self.settings.task_id, self.settings.policy.topic)
         fruitless_since_s = clock.monotonic_s()
         try:
             while not self._stopping.is_set():

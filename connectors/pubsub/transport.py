@@ -7,12 +7,13 @@ is never used again. Failed calls raise `RpcError` with the fault that `errors.c
 import asyncio
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
 import grpc.aio
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, without types
 
 from connectors.auth import Token
 from connectors.pubsub.errors import Action, Fault, RpcError, classify
@@ -127,8 +128,14 @@ class SubscribeStream:
         )
 
     async def fetch(self, num_requested: int) -> None:
-        """Add credit. Raises `RpcError`."""
-        await self._write(pb.FetchRequest(num_requested=num_requested))
+        """Add credit. On a stream that has ended nothing happens: the reader gets the reason."""
+        if self._call.done():
+            return
+        request = pb.FetchRequest(num_requested=num_requested).SerializeToString()
+        # Not write(): when the server has just ended the stream it puts a status of its own in the place of the
+        # server's, trailers and all (grpcio 1.85), and a used-up allocation would look like any outage.
+        with suppress(cygrpc.InternalError):
+            await self._call._cython_call.send_serialized_message(request)  # noqa: SLF001 - nothing public does it
 
     async def read(self) -> Fetched | None:
         """The next response, or None when the server ended the stream in order. Raises `RpcError`."""

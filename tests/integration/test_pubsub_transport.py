@@ -120,6 +120,34 @@ async def test_the_three_headers_a_trace_id_and_the_numbers_of_the_preset_go_ove
     assert request == pb.FetchRequest(topic_name=TOPIC, replay_preset=2, replay_id=b"\x00\x01", num_requested=42)
 
 
+class Ending(PubSubServicer):
+    """Answers the first request and ends the stream with a code, while more requests are on their way."""
+
+    async def Subscribe(self, request_iterator, context):  # noqa: N802
+        await anext(aiter(request_iterator))
+        yield pb.FetchResponse(latest_replay_id=b"k", pending_num_requested=100)
+        trailers = (("error-code", CODE_PREFIX + "subscription.limit.exceeded"),)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "used up", trailers)
+
+
+async def test_a_request_that_crosses_the_end_of_its_stream_does_not_hide_the_reason():
+    async def ask_on(stream: SubscribeStream) -> None:
+        while True:
+            await stream.fetch(1)
+            await asyncio.sleep(0)
+
+    async with connected(Ending()) as transport:
+        for _ in range(30):
+            stream = transport.subscribe(TOKEN, TOPIC)
+            await stream.open(ReplayPreset.EARLIEST, None, 100)
+            asking = asyncio.create_task(ask_on(stream))
+            with pytest.raises(RpcError) as caught:
+                await asyncio.wait_for(read_on(stream), 10)
+            assert caught.value.fault.code == "subscription.limit.exceeded"
+            assert not asking.done()
+            asking.cancel()
+
+
 async def read_on(stream: SubscribeStream) -> None:
     while await stream.read():
         pass

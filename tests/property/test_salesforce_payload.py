@@ -95,3 +95,11 @@ def test_nested_records_of_change_events_are_read_too():
 def test_a_schema_that_cannot_be_used_is_one_clear_error(schema):
     with pytest.raises(PayloadError, match="parsing the Avro schema"):
         reader_of(schema)
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**60 + 1, 2**63 - 1, -(2**63)])
+def test_every_bit_of_a_long_is_read(number):
+    schema = {"type": "record", "name": "X__e", "fields": [{"name": "CommitNumber__c", "type": "long"}]}
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema, named_schemas={}), {"CommitNumber__c": number})
+    assert reader_of(json.dumps(schema))(out.getvalue()) == {"CommitNumber__c": number}

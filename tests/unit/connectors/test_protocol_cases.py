@@ -2,6 +2,7 @@
 
 import pytest
 
+from connectors.pubsub.credit import GATHER_S
 from connectors.pubsub.errors import CODE_PREFIX, Action, Fault, classify
 from connectors.pubsub.events import (
     BatchDurable,
@@ -37,16 +38,21 @@ LOST = classify(
     code=CODE_PREFIX + "subscription.fetch.replayid.corrupted", status="INVALID_ARGUMENT", details="bad", doing="x"
 )
 
+EXCEEDED = classify(
+    code=CODE_PREFIX + "subscription.limit.exceeded", status="RESOURCE_EXHAUSTED", details="used up", doing="x"
+)
+
 
 class Machine:
     """A subscription with a clock that moves when it is told to."""
 
-    def __init__(self, **policy):
+    def __init__(self, jitter=0.5, **policy):
         self.subscription = Subscription(Policy(topic=TOPIC, **policy))
         self.now_s = 1000.0
+        self.jitter = jitter
 
     def feed(self, event):
-        return self.subscription.advance(event, now_s=self.now_s, jitter=0.5)
+        return self.subscription.advance(event, now_s=self.now_s, jitter=self.jitter)
 
     def start(self, committed=b"committed", *, opened=True):
         effects = self.feed(Started(committed))
@@ -119,6 +125,33 @@ def test_credit_is_asked_for_before_the_events_are_handed_over():
     machine = Machine()
     machine.start()
     assert machine.fetch(events=80, last=b"r1") == [SendFetch(80), Deliver(0, b"r1")]
+
+
+def test_a_small_request_is_gathered_for_milliseconds_when_the_server_has_used_its_credit_up():
+    machine = Machine()
+    machine.start()
+    assert only(machine.fetch(events=80, pending=20), SendFetch) == [SendFetch(80)]
+    assert only(machine.fetch(events=20, pending=0), SendFetch) == []
+    assert machine.subscription.next_timer_s == machine.now_s + GATHER_S
+    assert machine.retry() == [SendFetch(20)]
+    assert machine.subscription.next_timer_s > machine.now_s + 1
+
+
+def test_small_requests_of_one_burst_become_one():
+    machine = Machine()
+    machine.start()
+    machine.fetch(events=80, pending=20)
+    machine.fetch(events=20, pending=0)
+    assert only(machine.fetch(events=10, pending=70), SendFetch) == [SendFetch(30)]
+
+
+def test_while_the_server_has_credit_left_small_requests_are_not_made():
+    machine = Machine()
+    machine.start()
+    for outstanding in range(99, 75, -1):
+        assert only(machine.fetch(events=1, pending=outstanding), SendFetch) == []
+    assert machine.subscription.next_timer_s > machine.now_s + 1
+    assert only(machine.fetch(events=1, pending=75), SendFetch) == [SendFetch(25)]
 
 
 def test_no_credit_is_given_while_too_much_is_not_durable_and_it_comes_back_with_durability():
@@ -220,11 +253,26 @@ def test_attempts_are_counted_until_a_response_comes_not_until_a_stream_opens():
     assert machine.subscription.next_timer_s - machine.now_s == delays[0]
 
 
-def test_the_pause_that_a_failure_asks_for_is_kept():
+def test_the_pause_that_a_failure_asks_for_is_kept_and_tasks_do_not_come_back_together():
+    pauses = []
+    for jitter in (0.0, 0.5, 0.999):
+        machine = Machine(jitter=jitter)
+        machine.start()
+        machine.fail(Fault(action=Action.RETRY, what="slow down", pause_s=900))
+        pauses.append(machine.subscription.next_timer_s - machine.now_s)
+    assert all(900 <= pause <= 900 * 1.2 + 0.5 for pause in pauses)
+    assert pauses[2] - pauses[1] > 60 < pauses[1] - pauses[0]
+
+
+def test_an_allocation_that_is_used_up_for_a_day_is_asked_about_a_hundred_times_at_most():
     machine = Machine()
-    machine.start()
-    machine.fail(Fault(action=Action.RETRY, what="slow down", pause_s=900))
-    assert machine.subscription.next_timer_s - machine.now_s == 900
+    machine.start(b"kept")
+    began_s, openings = machine.now_s, []
+    while machine.now_s < began_s + 86_400:
+        assert machine.fail(EXCEEDED) == [CloseStream("subscription.limit.exceeded")]
+        openings += only(machine.retry(), OpenStream)
+    assert 60 <= len(openings) <= 100
+    assert {opening.replay_id for opening in openings} == {b"kept"}
 
 
 # -- failures that end the task
@@ -380,6 +428,7 @@ def test_an_outage_of_schemas_is_waited_for_without_counting():
     for _ in range(10 * EVENT_ATTEMPTS):
         (effect,) = machine.feed(EventUnreadable(b"r1", OUTAGE))
         assert isinstance(effect, RetryEvent)
+    assert effect.delay_s > 10, "a long outage is asked about less and less often"
 
 
 def test_an_event_that_stays_unclear_is_given_up_to_the_dead_letters():

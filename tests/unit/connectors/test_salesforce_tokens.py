@@ -107,10 +107,17 @@ async def test_a_caller_that_gives_up_does_not_take_the_token_from_the_others(lo
 
 
 async def test_a_reply_that_cannot_be_used_is_not_kept(login, tokens):
-    login.answers = [(200, {**REPLY, "access_token": ""}), (200, {"access_token": "x"}), (200, REPLY)]
-    for _ in range(2):
-        with pytest.raises(TerminalError):
-            await tokens.token()
+    login.answers = [(200, {"access_token": "x"}), (200, REPLY)]
+    with pytest.raises(TerminalError):
+        await tokens.token()
+    assert (await tokens.token()).access_token == "the-token"
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+async def test_a_reply_with_an_empty_token_is_not_kept_and_can_be_asked_for_again(login, tokens, nothing):
+    login.answers = [(200, {**REPLY, "access_token": nothing}), (200, REPLY)]
+    with pytest.raises(RetriableError, match="holds no token"):
+        await tokens.token()
     assert (await tokens.token()).access_token == "the-token"
 
 

@@ -57,7 +57,7 @@ def test_a_count_that_has_drifted_is_replaced_by_the_servers():
     credit.granted(100)
     credit.received(10, 0)
     assert credit.outstanding == 0
-    assert credit.wanted(room=1000) == MAX_CREDIT
+    assert credit.wanted(1000, 0.0) == MAX_CREDIT
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_credit_is_asked_for_up_to_the_cap_and_the_room(outstanding, room, wante
     credit = Credit()
     if outstanding:
         credit.granted(outstanding)
-    assert credit.wanted(room) == wanted
+    assert credit.wanted(room, 0.0) == wanted
 
 
 @pytest.mark.parametrize(
