@@ -89,23 +89,42 @@ class Key:
     def required(self) -> bool:
         return self.default is REQUIRED
 
+    @property
+    def valid(self) -> str:
+        """What values there are, for people; empty when the type says all, or the sentence does."""
+        return str(self.check) if isinstance(self.check, _OneOf | _AtLeast) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    allowed: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str | None:
+        return None if value in self.allowed else f"must be one of {self}"
+
+    def __str__(self) -> str:
+        return ", ".join(self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtLeast:
+    least: float
+
+    def __call__(self, value: Any) -> str | None:
+        return None if value >= self.least else f"must be {self}"
+
+    def __str__(self) -> str:
+        return f"at least {self.least:g}"
+
 
 def one_of(*allowed: str) -> Check:
     """The value is one of these words."""
-
-    def check(value: Any) -> str | None:
-        return None if value in allowed else f"must be one of {', '.join(allowed)}"
-
-    return check
+    return _OneOf(allowed)
 
 
 def at_least(least: float) -> Check:
     """The number is not below `least`."""
-
-    def check(value: Any) -> str | None:
-        return None if value >= least else f"must be at least {least:g}"
-
-    return check
+    return _AtLeast(least)
 
 
 def non_empty(value: Any) -> str | None:
