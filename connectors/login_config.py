@@ -2,17 +2,33 @@
 
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from connectors.auth import ClientCredentials, Credentials, JwtBearer
 from connectors.route import Proxy, Route
-from connectors.runtime.config import ConfigDef, Importance, Key, Kind, Values, http_url, invalid, non_empty, one_of
+from connectors.runtime.config import (
+    ConfigDef,
+    Importance,
+    Key,
+    Kind,
+    Values,
+    http_url,
+    http_url_without_credentials,
+    invalid,
+    non_empty,
+    one_of,
+)
 
 _SALESFORCE: Final = "Salesforce"
 _NEEDED: Final = {
     "client_credentials": (("salesforce.client.secret",),),
     "jwt_bearer": (("salesforce.username",), ("salesforce.private.key.file", "salesforce.private.key")),
 }
+
+
+def _proxy_url(value: Any) -> str | None:
+    return http_url_without_credentials(value) if value.startswith("http://") else "must start with http://"
+
 
 LOGIN_KEYS: Final = ConfigDef(
     Key(
@@ -69,7 +85,7 @@ LOGIN_KEYS: Final = ConfigDef(
         "salesforce.proxy.url",
         doc="HTTP proxy for all connections to Salesforce, http://host:port; else https_proxy and no_proxy count.",
         default=None,
-        check=lambda value: None if str(value).startswith("http://") else "must start with http://",
+        check=_proxy_url,
         group=_SALESFORCE,
     ),
     Key(
@@ -118,7 +134,7 @@ def credentials_of(subject: str, values: Values) -> Credentials:
 
 def route_of(subject: str, values: Values) -> Route:
     """How Salesforce is reached. Raises `ConfigError` for a file of certificates that cannot be used."""
-    return Route(proxy=_proxy(values), ca=_certificates(subject, values, "salesforce.ca.file"))
+    return Route(proxy=_proxy(values), ca=certificates_of(subject, values, "salesforce.ca.file"))
 
 
 def _proxy(values: Values) -> Proxy | None:
@@ -132,7 +148,8 @@ def _proxy(values: Values) -> Proxy | None:
     )
 
 
-def _certificates(subject: str, values: Values, key: str) -> bytes | None:
+def certificates_of(subject: str, values: Values, key: str) -> bytes | None:
+    """The PEM certificates in the file that a key names, None without one. Raises `ConfigError` naming the key."""
     file = values.optional_string(key)
     if file is None:
         return None

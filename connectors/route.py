@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import aiohttp
-
 from connectors.runtime.config import Password
 
 
@@ -23,21 +21,13 @@ class Proxy:
 
     @property
     def url_with_credentials(self) -> str:
-        """The form in which gRPC takes user and password; never to be shown."""
+        """The form in which the client libraries take user and password; never to be shown."""
         if self.user is None:
             return self.url
         parts = urlsplit(self.url)
-        credentials = f"{quote(self.user, safe='')}:{quote(self._secret, safe='')}"
+        secret = self.password.reveal() if self.password is not None else ""
+        credentials = f"{quote(self.user, safe='')}:{quote(secret, safe='')}"
         return urlunsplit(parts._replace(netloc=f"{credentials}@{parts.netloc}"))
-
-    @property
-    def basic_auth(self) -> aiohttp.BasicAuth | None:
-        """The same for HTTP."""
-        return aiohttp.BasicAuth(self.user, self._secret) if self.user is not None else None
-
-    @property
-    def _secret(self) -> str:
-        return self.password.reveal() if self.password is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +47,7 @@ class Route:
         """What an aiohttp session takes."""
         if self.proxy is None:
             return {"trust_env": True}
-        return {"proxy": self.proxy.url, "proxy_auth": self.proxy.basic_auth}
+        return {"proxy": self.proxy.url_with_credentials}
 
 
 DIRECT: Final = Route()

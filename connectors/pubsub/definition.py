@@ -6,6 +6,8 @@ from typing import Any, Final
 from connectors.kafka.producer import TRANSACTION_TIMEOUT_MS
 from connectors.login_config import LOGIN_KEYS
 from connectors.pubsub.protocol import KEEPALIVE_BOUND_S
+from connectors.pubsub.record_makers import ForeignPolicy, Mode
+from connectors.pubsub.schema_frames import SubjectStrategy
 from connectors.runtime.config import (
     CONNECTOR_KEYS,
     ERROR_KEYS,
@@ -14,6 +16,7 @@ from connectors.runtime.config import (
     Key,
     Kind,
     at_least,
+    http_url_without_credentials,
     non_empty,
     one_of,
 )
@@ -21,6 +24,8 @@ from connectors.runtime.config import (
 _SALESFORCE: Final = "Salesforce"
 _REPLAY: Final = "Replay"
 _KAFKA: Final = "Kafka"
+_REGISTRY: Final = "Schema registry"
+_CONFLUENT: Final = "io.confluent.kafka.serializers.subject."
 _TOPIC: Final = re.compile(r"/(event|data)/\w+")
 
 
@@ -33,6 +38,10 @@ def topic_list(value: Any) -> str | None:
         return f"{wrong[0]} is no topic; use the form /event/<Name> or /data/<Name>"
     twice = [topic for number, topic in enumerate(value) if topic in value[:number]]
     return f"{twice[0]} is named twice" if twice else None
+
+
+def _user_info(value: Any) -> str | None:
+    return None if ":" in value.reveal() else "must have the form user:password"
 
 
 DEFINITION: Final = (
@@ -70,6 +79,27 @@ DEFINITION: Final = (
             check=topic_list,
             group=_SALESFORCE,
         ),
+        Key(
+            "mode",
+            doc="byoc: BYOC events become OutboundEvent records; raw: events of any type are mirrored as they come.",
+            default=Mode.BYOC.value,
+            check=one_of(*Mode),
+            group=_SALESFORCE,
+        ),
+        Key(
+            "salesforce.event.types",
+            Kind.LIST,
+            doc="API names of the BYOC events, such as ByocOutbound__e; a channel needs it, as it may carry others.",
+            default=(),
+            group=_SALESFORCE,
+        ),
+        Key(
+            "foreign.event.policy",
+            doc="What becomes of events of other types in mode byoc: dead-letter, or raw.",
+            default=ForeignPolicy.DEAD_LETTER.value,
+            check=one_of(*ForeignPolicy),
+            group=_SALESFORCE,
+        ),
         Key("salesforce.event.type.field", doc="Field with the event type.", default="EventType__c", group=_SALESFORCE),
         Key(
             "salesforce.event.payload.field",
@@ -92,6 +122,83 @@ DEFINITION: Final = (
             group=_SALESFORCE,
         ),
         Key("kafka.topic", doc="Where events go; <topic.prefix>.events when absent.", default=None, group=_KAFKA),
+        Key(
+            "raw.topic",
+            doc="Where raw events go; ${topic} is the last part of the Salesforce topic."
+            " <topic.prefix>.raw.${topic} when absent.",
+            default=None,
+            check=non_empty,
+            group=_KAFKA,
+        ),
+        Key(
+            "raw.key.field",
+            doc="Field that raw events are keyed by, A or A.B; else a change's record id, another event's UUID.",
+            default=None,
+            check=non_empty,
+            group=_KAFKA,
+        ),
+        Key(
+            "raw.change.headers",
+            Kind.BOOLEAN,
+            doc="sf.change.* headers on change events, the changed fields by name among them.",
+            default=True,
+            importance=Importance.LOW,
+            group=_KAFKA,
+        ),
+        Key(
+            "topic.creation.default.partitions",
+            Kind.INT,
+            doc="Partitions of topics for events that do not exist and are then made; without it they must exist.",
+            default=None,
+            check=at_least(1),
+            group=_KAFKA,
+        ),
+        Key(
+            "topic.creation.default.replication.factor",
+            Kind.INT,
+            doc="Their replication factor; -1 is the brokers' default.",
+            default=-1,
+            check=at_least(-1),
+            group=_KAFKA,
+        ),
+        Key(
+            "value.converter.schema.registry.url",
+            doc="Registry of the schemas of raw events, which then have the Confluent wire format.",
+            default=None,
+            check=http_url_without_credentials,
+            group=_REGISTRY,
+        ),
+        Key(
+            "value.converter.basic.auth.user.info",
+            Kind.PASSWORD,
+            doc="user:password for the registry.",
+            default=None,
+            check=_user_info,
+            group=_REGISTRY,
+        ),
+        Key(
+            "value.converter.schema.registry.ssl.ca.location",
+            doc="PEM certificates to trust for the registry.",
+            default=None,
+            importance=Importance.LOW,
+            group=_REGISTRY,
+        ),
+        Key(
+            "value.converter.auto.register.schemas",
+            Kind.BOOLEAN,
+            doc="false: schemas must be registered already.",
+            default=True,
+            importance=Importance.LOW,
+            group=_REGISTRY,
+        ),
+        Key(
+            "value.converter.value.subject.name.strategy",
+            doc="How subjects are named; a Kafka topic with events of several types needs one with Record.",
+            default=SubjectStrategy.TOPIC.value,
+            check=one_of(*SubjectStrategy, *(_CONFLUENT + name for name in SubjectStrategy)),
+            importance=Importance.LOW,
+            group=_REGISTRY,
+        ),
         Key(
             "replay.preset",
             doc="Where to start when no position is stored: earliest re-reads all that is retained (72 h).",

@@ -7,14 +7,14 @@ from connectors.auth import TokenSource
 from connectors.login_config import credentials_of, route_of
 from connectors.pubsub.definition import DEFINITION
 from connectors.pubsub.events import GapPolicy, ReplayPreset
-from connectors.pubsub.mapping import FieldNames
+from connectors.pubsub.making_config import creation_of, frames_of, making_of, problems_of
 from connectors.pubsub.protocol import Policy
 from connectors.pubsub.settings import SourceSettings
 from connectors.pubsub.task import SourceTask
 from connectors.pubsub.topic_group import TopicGroup, grouped
 from connectors.pubsub.transport import Endpoint
 from connectors.route import Route
-from connectors.runtime.config import ConfigDef, Values
+from connectors.runtime.config import ConfigDef, Values, invalid
 from connectors.runtime.connector import ConnectorType, Task, WorkerConfig
 from schemas.topics import Topics
 
@@ -35,6 +35,10 @@ class PubSubSource:
         subject = f"connector {name}"
         self._credentials = credentials_of(subject, self._values)
         self._route = route_of(subject, self._values)
+        self._frames = frames_of(subject, self._values)
+        problems = problems_of(self._values)
+        if problems:
+            raise invalid(subject, problems)
 
     def tasks(self, worker: WorkerConfig) -> list[Task]:
         """At most `tasks.max` tasks, in the order of `salesforce.topics`; they share one source of tokens."""
@@ -54,18 +58,14 @@ class PubSubSource:
             class_name=CLASS_NAME,
             policy=_policy(values, topic),
             endpoint=_endpoint(values, self._route),
-            fields=FieldNames(
-                event_type=values.string("salesforce.event.type.field"),
-                payload=values.string("salesforce.event.payload.field"),
-                channel=values.optional_string("salesforce.event.channel.field"),
-                recipient=values.optional_string("salesforce.event.recipient.field"),
-            ),
-            events_topic=values.optional_string("kafka.topic") or names.events,
+            making=making_of(values, names, topic),
             dead_letter_topic=values.optional_string("errors.deadletterqueue.topic.name") or names.dead_letters,
             offsets_topic=worker.offset_storage_topic,
             bootstrap_servers=worker.bootstrap_servers,
             transactional_id=transactional_id(worker.group_id, self.name, topic),
             transaction_timeout_ms=values.integer("producer.override.transaction.timeout.ms"),
+            frames=self._frames,
+            creation=creation_of(values),
             client=worker.client,
         )
 

@@ -137,11 +137,20 @@ def http_url(value: Any) -> str | None:
     return None if str(value).startswith(("http://", "https://")) else "must start with http:// or https://"
 
 
+def http_url_without_credentials(value: Any) -> str | None:
+    """As `http_url`, without user and password: those have keys of their own, which are not shown."""
+    return http_url(value) or ("must not hold user and password; they have keys of their own" if "@" in value else None)
+
+
 class Values:
     """A parsed configuration: every declared key, typed, defaults filled in."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
+
+    def given(self, key: str) -> bool:
+        """Whether the key has a value, its own or a default."""
+        return self._values[key] is not None
 
     def string(self, key: str) -> str:
         return str(self._present(key))
