@@ -146,7 +146,8 @@ class TokenSource:
                 return token_of(self._credentials, response.status, await response.text())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RetriableError(
-                f"{_asking(self._credentials)}: no answer ({type(error).__name__}: {error}); check salesforce.login.url"
+                f"{_asking(self._credentials)}: no answer ({type(error).__name__}: {_said(error)}); check"
+                " salesforce.login.url and salesforce.proxy.url"
             ) from error
 
 
@@ -174,6 +175,11 @@ def request_body(credentials: Credentials, *, now_s: int) -> str:
             f" ({type(error).__name__}); set salesforce.private.key.file or salesforce.private.key to an RSA key in PEM"
             " form"
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """The text of a library error; that of a proxy's refusal would show the proxy's URL with its password."""
+    return f"{error.status} {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
 
 
 def _key_text(key: Password | Path) -> str:

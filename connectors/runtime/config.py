@@ -73,6 +73,21 @@ class Password:
         return hash(self._secret)
 
 
+class Referenced(str):
+    """A value that a reference such as `${env:NAME}` stood for; `reference` is the text that may be shown."""
+
+    __slots__ = ("reference",)
+    reference: str
+
+    def __new__(cls, value: str, reference: str) -> "Referenced":
+        made = super().__new__(cls, value)
+        made.reference = reference
+        return made
+
+    def __repr__(self) -> str:
+        return repr(self.reference)
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One configuration key. A `default` of None means: absent is allowed. `check` returns what is wrong, or None."""
@@ -231,10 +246,14 @@ def _value_of(key: Key, text: str | None) -> tuple[Any, str | None]:
     except ValueError as error:
         return None, f"Invalid value {_shown(key, text)} for configuration {key.name}: {error}"
     problem = key.check(value) if key.check is not None else None
+    if problem and isinstance(text, Referenced) and key.kind is Kind.LIST:
+        problem = "one of its items is not valid"  # the check would quote it
     return value, problem and f"Invalid value {_shown(key, text)} for configuration {key.name}: {problem}"
 
 
 def _shown(key: Key, text: str) -> str:
+    if isinstance(text, Referenced):
+        return text.reference
     return HIDDEN if key.kind is Kind.PASSWORD else text
 
 

@@ -15,7 +15,8 @@ Written from the code by `make docs`; a test compares them. Configuration is a f
 JSON. A key without a default is required; a default of (none) means that it may be absent. A value that is wrong is
 named with its key before anything starts, all of them at once.
 
-Values of type PASSWORD are never shown.
+Values of type PASSWORD are never shown. Any value may be a reference to a file or a variable of the worker, see
+`docs/source.md`.
 """
 
 
