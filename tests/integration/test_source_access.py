@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.runtime.connector import TaskFailed
+from connectors.runtime.providers import providers_of
+from connectors.runtime.worker import Worker
 from schemas.topics import Topics
 from simulator.faults.fault import RevokeTokens
 from tests.support.connect_proxy import connect_proxy
@@ -21,6 +23,7 @@ from tests.support.source import (
     mirrored_ids,
     source_config,
     source_task,
+    source_worker,
     worker_properties,
 )
 
@@ -187,3 +190,17 @@ async def test_a_secret_may_stand_in_a_file_and_is_shown_nowhere(kafka, catalogu
     assert "invalid_client" in stderr
     assert f"client_id=${{file:{secrets}/sf.properties:id}}" in stderr
     assert "expired-secret" not in stderr
+
+
+async def test_the_trace_of_a_failed_task_shows_the_reference(kafka, catalogue, sim):
+    allowed = {"config.providers": "env", "config.providers.env.param.allowlist.pattern": "SALESFORCE_.*"}
+    providers = providers_of(allowed, {"SALESFORCE_ID": "an-id-that-is-nobodys"})
+    worker = Worker(source_worker(kafka.bootstrap_servers, catalogue), providers)
+    handle = worker.add(NAME, source_config(sim, salesforce_client_id="${env:SALESFORCE_ID}"))
+    worker.start()
+    try:
+        message = await asyncio.wait_for(worker.failure(), 60)
+    finally:
+        await worker.stop()
+    assert "client_id=${env:SALESFORCE_ID}" in message
+    assert "an-id-that-is-nobodys" not in message + (handle.tasks[0].trace or "")

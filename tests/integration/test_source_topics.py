@@ -165,3 +165,20 @@ async def test_several_busy_tasks_stop_well_within_the_time_and_go_on_exactly_th
     await has_mirrored(kafka, catalogue, len(sent))
     await worker.stop()
     assert mirrored_ids(kafka, catalogue) == sent
+
+
+async def test_a_worker_with_several_topics_in_a_task_that_is_killed_mirrors_each_event_once(
+    kafka, catalogue, sim, tmp_path
+):
+    worker = worker_properties(kafka.bootstrap_servers, catalogue)
+    config = connector(sim, tasks_max="2")
+    sent = publish(sim, 6_000)
+    for life in range(2):
+        async with connect_process(tmp_path, worker, config) as process:
+            target = (life + 1) * 1_500
+            await eventually(lambda target=target: sum(kafka.end_offsets(catalogue.events).values()) > target, "a kill")
+            await process.kill()
+    async with connect_process(tmp_path, worker, config) as process:
+        await has_mirrored(kafka, catalogue, len(sent))
+        assert await process.stop() == 0
+    assert mirrored_ids(kafka, catalogue) == sent
