@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FAST_TESTS := $(wildcard tests/unit tests/property tests/architecture tests/golden)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static fault bench proto format clean
+.PHONY: help demo test check static fault bench proto format docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -46,6 +46,9 @@ format: $(INSTALLED) ## Put the code into the one format
 proto: $(INSTALLED) ## Generate the code of schemas/proto/pubsub_api.proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I . \
 		--python_out=. --mypy_out=. --grpc_python_out=. schemas/proto/pubsub_api.proto
+
+docs: $(INSTALLED) ## Write docs/configuration.md from the keys that the code declares
+	$(BIN)/python -m connectors.runtime.config_page > docs/configuration.md
 
 # mypyc turns these into machine code in place, where there is a C compiler; without one they run as they are (ADR 12).
 COMPILED := schemas/codec/flat.py

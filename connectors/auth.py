@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -24,6 +25,7 @@ from oauthlib.oauth2 import BackendApplicationClient, MissingTokenError, OAuth2E
 
 from connectors import clock
 from connectors.errors import RetriableError, TerminalError
+from connectors.route import DIRECT, Route
 from connectors.runtime.config import Password
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
@@ -51,29 +53,51 @@ class ClientCredentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwtBearer:
-    """OAuth JWT-bearer flow: an assertion signed with the connected app's private key (PEM file, RS256)."""
+    """OAuth JWT-bearer flow: an assertion signed with the connected app's private key (RS256, PEM).
+
+    The key itself, or the file that it is read from each time, so that a renewed one is taken.
+    """
 
     login_url: str
     client_id: str
     username: str
-    private_key_file: Path
+    private_key: Password | Path
 
 
 Credentials = ClientCredentials | JwtBearer
 
 
 class TokenSource:
-    """The tokens of one org for one set of credentials. Belongs to one event loop; `close` releases its connections."""
+    """The tokens of one org for one set of credentials, for all tasks of a connector. Belongs to one event loop.
+
+    `async with tokens:` is one user's share of it; when the last one leaves, its connections are released.
+    """
 
     def __init__(
-        self, credentials: Credentials, *, timeout_s: float = 15.0, now_ms: Callable[[], int] = clock.now_ms
+        self,
+        credentials: Credentials,
+        route: Route = DIRECT,
+        *,
+        timeout_s: float = 15.0,
+        now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._credentials = credentials
+        self._route = route
         self._timeout_s = timeout_s
         self._now_ms = now_ms
         self._token: Token | None = None
         self._fetching: asyncio.Task[Token] | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._users = 0
+
+    async def __aenter__(self) -> Self:
+        self._users += 1
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._users -= 1
+        if self._users == 0:
+            await self.close()
 
     async def token(self) -> Token:
         """The current token, fetched when there is none.
@@ -110,7 +134,11 @@ class TokenSource:
 
     async def _fetch(self) -> Token:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                connector=aiohttp.TCPConnector(ssl=self._route.trusted),
+                **self._route.session_options,
+            )
         url = self._credentials.login_url.rstrip("/") + TOKEN_PATH
         body = request_body(self._credentials, now_s=self._now_ms() // 1000)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -119,7 +147,8 @@ class TokenSource:
                 return token_of(self._credentials, response.status, await response.text())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RetriableError(
-                f"{_asking(self._credentials)}: no answer ({type(error).__name__}: {error}); check salesforce.login.url"
+                f"{_asking(self._credentials)}: no answer ({type(error).__name__}: {_said(error)}); check"
+                " salesforce.login.url and salesforce.proxy.url"
             ) from error
 
 
@@ -133,7 +162,7 @@ def request_body(credentials: Credentials, *, now_s: int) -> str:
         service = ServiceApplicationClient(client_id=credentials.client_id)
         return str(
             service.prepare_request_body(
-                private_key=credentials.private_key_file.read_text(),
+                private_key=_key_text(credentials.private_key),
                 issuer=credentials.client_id,
                 subject=credentials.username,
                 audience=credentials.login_url.rstrip("/"),
@@ -143,9 +172,19 @@ def request_body(credentials: Credentials, *, now_s: int) -> str:
         )
     except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
         raise TerminalError(
-            f"{_asking(credentials)}: the private key {credentials.private_key_file} cannot be used"
-            f" ({type(error).__name__}); set salesforce.private.key.file to a readable RSA key in PEM form"
+            f"{_asking(credentials)}: the private key {credentials.private_key} cannot be used"
+            f" ({type(error).__name__}); set salesforce.private.key.file or salesforce.private.key to an RSA key in PEM"
+            " form"
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """The text of a library error; that of a proxy's refusal would show the proxy's URL with its password."""
+    return f"{error.status} {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
+
+
+def _key_text(key: Password | Path) -> str:
+    return key.read_text() if isinstance(key, Path) else key.reveal()
 
 
 def token_of(credentials: Credentials, status: int, body: str) -> Token:

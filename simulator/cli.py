@@ -48,6 +48,7 @@ Example: an org that plays 20,000 events at 500 per second and gives routing fiv
     help="PEM public key that verifies JWT bearer assertions; without it that flow is refused.",
 )
 @click.option("--topic", "topics", multiple=True, default=["/event/ByocOutbound__e"], help="Repeat for several.")
+@click.option("--entity", "entities", multiple=True, help="Capture its changes, such as Account; repeat for several.")
 @click.option("--routing-timeout-s", default=60.0, help="How long a routing request waits for routingResult.")
 @click.option("--keepalive-s", default=120.0, help="Idle time before an empty FetchResponse.")
 @click.option("--retention-h", default=72.0, help="How long events can be replayed.")
@@ -70,6 +71,7 @@ def simulate(
     *,
     public_key_file: Path | None,
     topics: tuple[str, ...],
+    entities: tuple[str, ...],
     events: int,
     rate: float,
     conversations: int,
@@ -85,7 +87,7 @@ def simulate(
     """
     try:
         key = public_key_file.read_text() if public_key_file is not None else None
-        settings = Settings(**org_options, topics=topics, public_key_pem=key)  # type: ignore[arg-type]  # click checked
+        settings = Settings(**org_options, topics=topics, entities=entities, public_key_pem=key)  # type: ignore[arg-type]  # click checked
         options = ScenarioOptions(events=events, rate=rate, conversations=conversations)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -9,6 +9,7 @@ from functools import partial
 
 from simulator import entries, frames
 from simulator.allocation import Allocation
+from simulator.change_events import ALL_CHANGES, FIRST_COMMIT_NUMBER, Change, ChangeSchema, change_topic
 from simulator.clock import Clock, VirtualClock
 from simulator.event_log import EventLog, UnknownTopicError
 from simulator.event_schema import DeclaredSchema, EventSchema, PayloadError, PlatformEvent
@@ -85,6 +86,10 @@ class Org:
         )
         for topic in settings.topics:
             self._install(EventSchema(topic, settings.type_field, settings.payload_field))
+        for entity in settings.entities:
+            self.declare_topic(ChangeSchema(entity))
+        if settings.entities:
+            self.declare_channel(ALL_CHANGES, [change_topic(entity) for entity in settings.entities])
 
     def new_id(self) -> str:
         """A UUID of the org's own sequence."""
@@ -195,6 +200,20 @@ class Org:
         return self._append(
             Landing(topic=topic, serialised=serialised, facts=facts, event_uuid=event_uuid, created_at_ms=created_at_ms)
         )
+
+    def publish_change(self, change: Change) -> Entry:
+        """Publish the change event of an entity. Raises `PayloadError`, `UnknownTopicError`."""
+        topic = change_topic(change.entity)
+        schema = self.schema(topic)
+        if not isinstance(schema, ChangeSchema):
+            raise UnknownTopicError(topic)
+        payload = schema.encode_change(
+            change,
+            transaction_key=self.new_id(),
+            commit_number=FIRST_COMMIT_NUMBER + len(self.ledger),
+            commit_timestamp=self.clock.now_ms(),
+        )
+        return self.publish_bytes(topic, payload)
 
     def answer_routing(self, answer: Answer) -> Request:
         """Take a `routingResult` call and publish its RoutingResult. Raises `AnswerRejectedError`."""

@@ -23,6 +23,7 @@ class Settings:
     `host`, ports: where to listen; port 0 takes a free one.
     `seed`: decides the gaps between replay ids, the splits of batches and the ids.
     `topics`: the platform events that exist; each gets its own Avro schema with the same two custom fields.
+    `entities`: whose changes are captured, such as Account: each has a topic, `/data/ChangeEvents` carries all.
     `keepalive_s`: an idle Subscribe with credit gets an empty response this long after the last one (observed: 120 s;
     promised: within 270 s).
     `zero_credit_close_s`: a Subscribe without credit is closed this long after the last response. The status of that
@@ -54,6 +55,7 @@ class Settings:
     security_token: str = ""
     public_key_pem: str | None = None
     topics: tuple[str, ...] = (DEFAULT_TOPIC,)
+    entities: tuple[str, ...] = ()
     type_field: str = "EventType__c"
     payload_field: str = "EventPayload__c"
     retention_h: float = 72.0

@@ -1,12 +1,16 @@
 """What a worker asks of the cluster before it starts: is it there, are the topics there, are they as they must be."""
 
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from connectors import clock
 from connectors.errors import RetriableError, TerminalError
+from schemas.topics import LARGEST_RECORD
 
 OFFSETS_PARTITIONS = 25  # Kafka Connect's default
 
@@ -29,9 +33,44 @@ def require_topics(
     if missing:
         raise TerminalError(
             f"looking for topics at {bootstrap_servers}: {', '.join(missing)} do not exist; create them with"
-            " 'byoc topics create', or correct kafka.topic, errors.deadletterqueue.topic.name or topic.prefix"
+            " 'byoc topics create', or correct kafka.topic, raw.topic,"
+            " errors.deadletterqueue.topic.name or topic.prefix"
         )
     return {name: len(known[name].partitions) for name in wanted}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicCreation:
+    """How topics that are missing are made. A `replication_factor` of -1 is the brokers' default."""
+
+    partitions: int
+    replication_factor: int = -1
+
+
+def create_missing(
+    names: Iterable[str],
+    creation: TopicCreation,
+    *,
+    bootstrap_servers: str,
+    timeout_s: float,
+    client: Mapping[str, str] | None = None,
+) -> None:
+    """Create the topics that do not exist, large enough for the largest event; others stay as they are. Blocks.
+
+    Raises `RetriableError`.
+    """
+    admin = _admin(bootstrap_servers, client)
+    wanted = set(names)
+    for name in wanted - _metadata(admin, bootstrap_servers, timeout_s).topics.keys():
+        partitions, replicas = creation.partitions, creation.replication_factor
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=LARGEST_RECORD)
+        _create(admin, topic, timeout_s)
+    deadline_s = clock.monotonic_s() + timeout_s
+    # the controller has made them; the brokers hear of it a moment later
+    while wanted - _metadata(admin, bootstrap_servers, timeout_s).topics.keys():
+        if clock.monotonic_s() > deadline_s:
+            raise RetriableError(f"creating {', '.join(sorted(wanted))}: they did not appear in {timeout_s:g} s")
+        time.sleep(0.05)
 
 
 def ensure_compacted(
@@ -43,7 +82,8 @@ def ensure_compacted(
     """
     admin = _admin(bootstrap_servers, client)
     if name not in _metadata(admin, bootstrap_servers, timeout_s).topics:
-        _create_compacted(admin, name, timeout_s)
+        compacted = NewTopic(name, num_partitions=OFFSETS_PARTITIONS, config={"cleanup.policy": "compact"})
+        _create(admin, compacted, timeout_s)
     resource = ConfigResource(ResourceType.TOPIC, name)
     try:
         found = admin.describe_configs([resource], request_timeout=timeout_s)[resource].result()
@@ -57,13 +97,12 @@ def ensure_compacted(
         )
 
 
-def _create_compacted(admin: Any, name: str, timeout_s: float) -> None:
-    topic = NewTopic(name, num_partitions=OFFSETS_PARTITIONS, config={"cleanup.policy": "compact"})
+def _create(admin: Any, topic: Any, timeout_s: float) -> None:
     try:
-        admin.create_topics([topic], operation_timeout=timeout_s)[name].result()
+        admin.create_topics([topic], operation_timeout=timeout_s)[topic.topic].result()
     except ck.KafkaException as error:
         if error.args[0].code() != ck.KafkaError.TOPIC_ALREADY_EXISTS:  # another worker was faster
-            raise RetriableError(f"creating topic {name}: {error.args[0].str()}") from error
+            raise RetriableError(f"creating topic {topic.topic}: {error.args[0].str()}") from error
 
 
 def _admin(bootstrap_servers: str, client: Mapping[str, str] | None) -> Any:

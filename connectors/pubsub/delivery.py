@@ -6,19 +6,21 @@ An event whose schema cannot be had holds everything behind it; what to do about
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors import clock
 from connectors.auth import Token, TokenSource
 from connectors.errors import RetriableError, TerminalError
 from connectors.kafka.producer import ProducerRecord
+from connectors.kafka.schema_registry import SchemaRefused
 from connectors.pubsub.commit_lane import Batch
 from connectors.pubsub.errors import Action, Fault, RpcError
 from connectors.pubsub.events import DeadLetterEvent, Effect, EventUnreadable, Input, RetryEvent
-from connectors.pubsub.mapping import Mapper, Source
-from connectors.pubsub.payload import PayloadError
+from connectors.pubsub.headers import EventHeaders
+from connectors.pubsub.payload import PayloadError, WriterSchema, writer_schema
 from connectors.pubsub.schema_cache import SchemaCache
+from connectors.pubsub.schema_frames import SchemaFrames
 from connectors.pubsub.settings import SourceSettings
 from connectors.pubsub.translation import Translated, Translator
 from connectors.pubsub.transport import Fetched, Transport
@@ -53,6 +55,7 @@ class Delivery:
         self._submit = submit
         self._items: asyncio.Queue[Item | None] = asyncio.Queue()
         self._schemas = SchemaCache(self._fetch_schema)
+        self._frames = SchemaFrames(settings.frames) if settings.frames is not None else None
         self._translator: Translator | None = None
         self._token: Token | None = None
         self._finishing = asyncio.Event()
@@ -60,10 +63,10 @@ class Delivery:
     def authorized(self, token: Token) -> None:
         """A stream was opened with `token`; events come after this, so the org is known before they do."""
         if self._translator is None:
-            source = Source(topic=self._settings.policy.topic, org_id=token.org_id, fields=self._settings.fields)
+            topic = self._settings.policy.topic
             self._translator = Translator(
-                topic=self._settings.events_topic,
-                mapper=Mapper(source),
+                maker=self._settings.making.makers(topic, token.org_id),
+                headers=EventHeaders(topic, token.org_id),
                 letters=self._settings.letters,
                 schema=self._schemas.known,
                 tolerate_errors=self._settings.policy.tolerate_errors,
@@ -85,6 +88,13 @@ class Delivery:
 
     async def run(self) -> None:
         """Translate and submit until `finish`. Raises `TaskFailed` for an unreadable event when errors end the task."""
+        try:
+            await self._run()
+        finally:
+            if self._frames is not None:
+                self._frames.close()
+
+    async def _run(self) -> None:
         while (item := await self._items.get()) is not None:
             content = Translated(records=list(item.records))
             if item.fetched is not None and not await self._translate(item.fetched.response.events, content):
@@ -134,20 +144,26 @@ class Delivery:
             return error.fault
         except PayloadError as error:
             return Fault(action=Action.UNCLEAR, what=f"reading schema {schema_id}: {error}")
+        except SchemaRefused as error:
+            return Fault(action=Action.UNCLEAR, what=str(error))
         except RetriableError as error:
             return Fault(action=Action.RETRY, what=str(error), pause_s=error.retry_after_s or 0.0)
         except TerminalError as error:
             return Fault(action=Action.FAIL, what=str(error))
         return None
 
-    async def _fetch_schema(self, schema_id: str) -> str:
+    async def _fetch_schema(self, schema_id: str) -> WriterSchema:
         """Over a connection of its own: schemas are rare, and the stream's connection may be the dead one."""
         token = self._token = await self._tokens.token()
         transport = Transport(self._settings.endpoint)
         try:
-            return await transport.schema(token, schema_id)
+            schema = writer_schema(await transport.schema(token, schema_id))
         finally:
             await transport.close()
+        making = self._settings.making
+        if self._frames is None or not making.is_raw(schema):
+            return schema
+        return replace(schema, frame=await self._frames.frame(making.raw.topic, schema))
 
     async def _pause(self, delay_s: float) -> None:
         try:

@@ -1,4 +1,4 @@
-"""One platform event to one `OutboundEvent`, its key and its headers. Pure: no I/O, no clock.
+"""One platform event to one `OutboundEvent` and its key. Pure: no I/O, no clock.
 
 The key decides which worker sees the event, so all events of a conversation must get the same one. The conversation's
 identifier sits at a different depth in the two event types, is absent in old ones, and arrives in more than one
@@ -79,7 +79,6 @@ class Mapper:
         self._names = source.fields
         self._known = _STANDARD_FIELDS | {source.fields.event_type, source.fields.payload}
         self._field_count = len(self._known)
-        self._fixed_headers = [("sf.topic", source.topic.encode()), ("sf.org_id", source.org_id.encode())]
 
     def event(
         self, event_uuid: str, schema_id: str, replay_id: bytes, decoded: Mapping[str, Any], received_at_ms: int
@@ -109,15 +108,6 @@ class Mapper:
             payload=payload,
             extra_fields=extra,
         )
-
-    def headers(self, event_uuid: str, schema_id: str, replay_id: bytes) -> list[tuple[str, bytes]]:
-        """The `sf.*` headers of an event: all a reader needs to find it again at Salesforce."""
-        return [
-            ("sf.replay_id", replay_id),
-            ("sf.schema_id", schema_id.encode()),
-            ("sf.event_uuid", event_uuid.encode()),
-            *self._fixed_headers,
-        ]
 
     def _conversation_id(self, payload: str, event_type: str, decoded: Mapping[str, Any]) -> str:
         try:

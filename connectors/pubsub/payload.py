@@ -9,11 +9,13 @@ property test compares the two.
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import fastavro
 
+from connectors.pubsub.bitmaps import Field
 from schemas.codec.compiled import DictReader, dict_reader_for
 from schemas.codec.errors import DecodeError
 
@@ -24,21 +26,64 @@ class PayloadError(Exception):
     """A schema or a payload is damaged. The message holds no payload data."""
 
 
-def reader_of(schema_json: str) -> PayloadReader:
-    """A function that decodes payloads written with this schema, raising `PayloadError` for damaged ones.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterSchema:
+    """The schema that an event names, and what follows from it.
 
-    Raises `PayloadError` when the schema itself is not a usable Avro record schema.
+    `name`, `full_name`: of the Avro record, without and with the namespace; it is the API name of the event.
+    `read` decodes payloads written with it and raises `PayloadError` for damaged ones. `frame` stands before a payload
+    in the Confluent wire format; it is empty until the schema is registered.
     """
+
+    name: str
+    full_name: str
+    text: str
+    fields: tuple[Field, ...]
+    read: PayloadReader
+    frame: bytes = b""
+
+
+def writer_schema(schema_json: str) -> WriterSchema:
+    """The schema of this JSON text. Raises `PayloadError` when it is not a usable Avro record schema."""
+    named: dict[str, Any] = {}
     try:
-        schema = fastavro.parse_schema(json.loads(schema_json), named_schemas={})
+        schema = fastavro.parse_schema(json.loads(schema_json), named_schemas=named)
     except Exception as error:  # fastavro raises what the damage provokes: KeyError, SchemaParseException, TypeError …
         raise PayloadError(f"parsing the Avro schema: {type(error).__name__}") from error
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise PayloadError("parsing the Avro schema: it is not a record")
+    full_name = str(schema["name"])
+    return WriterSchema(
+        name=full_name.rpartition(".")[2],
+        full_name=full_name,
+        text=schema_json,
+        fields=_fields(schema, named),
+        read=_reader(schema),
+    )
+
+
+def _reader(schema: Any) -> PayloadReader:
     try:
         return _flat_reader(dict_reader_for(schema))
     except NotImplementedError:
         return _any_reader(schema)
+
+
+def _fields(record: Mapping[str, Any], named: Mapping[str, Any]) -> tuple[Field, ...]:
+    """The fields in schema order, one level of nesting deep: bitmaps know no more."""
+    return tuple(
+        Field(field["name"], tuple(Field(inner["name"]) for inner in _inner(field["type"], named)))
+        for field in record["fields"]
+    )
+
+
+def _inner(kind: Any, named: Mapping[str, Any]) -> list[Any]:
+    """The fields of the record that a value of this type may be: a record, a name of one, or a union with one."""
+    for branch in kind if isinstance(kind, list) else [kind]:
+        found = named.get(branch) if isinstance(branch, str) else branch
+        if isinstance(found, dict) and found.get("type") == "record":
+            return list(found["fields"])
+    return []
 
 
 def _flat_reader(read_fields: DictReader) -> PayloadReader:

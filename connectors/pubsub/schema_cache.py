@@ -1,4 +1,4 @@
-"""Readers by schema id: immutable, so kept for as long as they are used; asked for once however many wait.
+"""Schemas by their id: immutable, so kept for as long as they are used; asked for once however many wait.
 
 Only fetched schemas are kept. A failure is kept only when the subscription gave the schema up, and only for a minute:
 a burst of events with an unknown schema must not become a burst of calls, and a schema that appears later must be seen.
@@ -9,28 +9,28 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from connectors.pubsub.payload import PayloadReader, reader_of
+from connectors.pubsub.payload import WriterSchema
 
 _MAX_SCHEMAS: Final = 1000  # an org has tens; evolving ones leave old ids behind
 _REFUSED_FOR_S: Final = 60.0
 
 
 class SchemaCache:
-    """Schema id -> payload reader. `fetch` gets the schema JSON of an id. Belongs to one event loop."""
+    """Schema id -> schema. `fetch` gets the schema of an id, ready to be used. Belongs to one event loop."""
 
-    def __init__(self, fetch: Callable[[str], Awaitable[str]]) -> None:
+    def __init__(self, fetch: Callable[[str], Awaitable[WriterSchema]]) -> None:
         self._fetch = fetch
-        self._readers: OrderedDict[str, PayloadReader] = OrderedDict()
-        self._fetching: dict[str, asyncio.Task[PayloadReader]] = {}
+        self._schemas: OrderedDict[str, WriterSchema] = OrderedDict()
+        self._fetching: dict[str, asyncio.Task[WriterSchema]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
 
-    def known(self, schema_id: str) -> PayloadReader | None:
-        """The reader, when it is here. Does not wait: this is the path of every event."""
-        return self._readers.get(schema_id)
+    def known(self, schema_id: str) -> WriterSchema | None:
+        """The schema, when it is here. Does not wait: this is the path of every event."""
+        return self._schemas.get(schema_id)
 
-    async def get(self, schema_id: str) -> PayloadReader:
-        """The reader, fetched when it is not here. Raises what `fetch` raises, and `PayloadError`."""
-        found = self._readers.get(schema_id)
+    async def get(self, schema_id: str) -> WriterSchema:
+        """The schema, fetched when it is not here. Raises what `fetch` raises."""
+        found = self._schemas.get(schema_id)
         if found is not None:
             return found
         fetching = self._fetching.get(schema_id)
@@ -49,9 +49,8 @@ class SchemaCache:
         until_s, reason = self._refused.get(schema_id, (0.0, ""))
         return reason if until_s > now_s else None
 
-    async def _load(self, schema_id: str) -> PayloadReader:
-        reader = reader_of(await self._fetch(schema_id))
-        self._readers[schema_id] = reader
-        while len(self._readers) > _MAX_SCHEMAS:
-            self._readers.popitem(last=False)
-        return reader
+    async def _load(self, schema_id: str) -> WriterSchema:
+        schema = self._schemas[schema_id] = await self._fetch(schema_id)
+        while len(self._schemas) > _MAX_SCHEMAS:
+            self._schemas.popitem(last=False)
+        return schema

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from connectors import clock
 from connectors.auth import Token, TokenSource
 from connectors.errors import TaskFailed
-from connectors.kafka.admin import require_topics
+from connectors.kafka.admin import create_missing, require_topics
 from connectors.kafka.offsets import canonical, offset_key, read_offsets
 from connectors.kafka.producer import ProducerRecord, TransactionalProducer
 from connectors.pubsub.commit_lane import Batch, CommitLane
@@ -112,10 +112,11 @@ class Session:
         """Fence the predecessor, settle what it left, then read the position: in this order."""
         settings = self._settings
         servers, client = settings.bootstrap_servers, settings.client
-        needed = [settings.events_topic, settings.dead_letter_topic, settings.offsets_topic]
-        partitions = await self._blocking(
-            lambda: require_topics(needed, bootstrap_servers=servers, client=client, timeout_s=_KAFKA_TIMEOUT_S)
-        )
+        kafka: dict[str, Any] = {"bootstrap_servers": servers, "client": client, "timeout_s": _KAFKA_TIMEOUT_S}
+        creation = settings.creation
+        if creation is not None:
+            await self._blocking(lambda: create_missing(settings.making.kafka_topics, creation, **kafka))
+        partitions = await self._blocking(lambda: require_topics(settings.written_topics, **kafka))
         producer = self._producer = TransactionalProducer(
             bootstrap_servers=servers,
             transactional_id=settings.transactional_id,

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from connectors.kafka.admin import TopicCreation
 from connectors.pubsub.dead_letters import Sender
-from connectors.pubsub.mapping import FieldNames
 from connectors.pubsub.protocol import Policy
+from connectors.pubsub.record_makers import Making
+from connectors.pubsub.schema_frames import FrameSettings
 from connectors.pubsub.transport import Endpoint
 
 
@@ -18,14 +20,20 @@ class SourceSettings:
     class_name: str
     policy: Policy
     endpoint: Endpoint
-    fields: FieldNames
-    events_topic: str
+    making: Making
     dead_letter_topic: str
     offsets_topic: str
     bootstrap_servers: str
     transactional_id: str
     transaction_timeout_ms: int
+    frames: FrameSettings | None = None
+    creation: TopicCreation | None = None
     client: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def written_topics(self) -> tuple[str, ...]:
+        """Every Kafka topic that the task may write to."""
+        return (*self.making.kafka_topics, self.dead_letter_topic, self.offsets_topic)
 
     @property
     def letters(self) -> Sender:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from connectors import clock
-from connectors.auth import Credentials, TokenSource
+from connectors.auth import TokenSource
 from connectors.errors import RetriableError, TaskFailed, TerminalError
 from connectors.pubsub.metrics import SourceMetrics
 from connectors.pubsub.protocol import Subscription
@@ -20,9 +20,10 @@ _PAUSE_S = 2.0
 class SourceTask:
     """Mirrors one Salesforce topic into Kafka, each event once. Survives everything but what a person must repair."""
 
-    def __init__(self, settings: SourceSettings, credentials: Credentials) -> None:
+    def __init__(self, settings: SourceSettings, tokens: TokenSource) -> None:
+        """`tokens` is shared by all tasks of the connector: however many need a new token, one is asked for."""
         self.settings = settings
-        self._credentials = credentials
+        self._tokens = tokens
         self._session: Session | None = None
         self._stopping = asyncio.Event()
         self._ready: Callable[[], None] | None = None
@@ -33,30 +34,31 @@ class SourceTask:
         Without any progress for `start.timeout.s`, an error that repeats ends the task: somebody must look.
         """
         self._ready = ready
-        tokens = TokenSource(self._credentials)
-        metrics = SourceMetrics(self.settings.connector, self.settings.task_id, self.settings.policy.topic)
-        fruitless_since_s = clock.monotonic_s()
         try:
-            while not self._stopping.is_set():
-                session = self._session = Session(self.settings, tokens, metrics, self._serving)
-                try:
-                    await session.run()
-                except RetriableError as error:
-                    metrics.producer_lost()
-                    log.warning("session ended, starting another", extra={"reason": str(error)})
-                    if session.progressed:
-                        fruitless_since_s = clock.monotonic_s()
-                    elif clock.monotonic_s() - fruitless_since_s >= self.settings.policy.start_timeout_s:
-                        raise TaskFailed(str(error)) from error
-                    await self._pause()
-                else:
-                    return
+            async with self._tokens:
+                await self._sessions()
         except TaskFailed:
             raise
         except TerminalError as error:
             raise TaskFailed(str(error)) from error
-        finally:
-            await tokens.close()
+
+    async def _sessions(self) -> None:
+        metrics = SourceMetrics(self.settings.connector, self.settings.task_id, self.settings.policy.topic)
+        fruitless_since_s = clock.monotonic_s()
+        while not self._stopping.is_set():
+            session = self._session = Session(self.settings, self._tokens, metrics, self._serving)
+            try:
+                await session.run()
+            except RetriableError as error:
+                metrics.producer_lost()
+                log.warning("session ended, starting another", extra={"reason": str(error)})
+                if session.progressed:
+                    fruitless_since_s = clock.monotonic_s()
+                elif clock.monotonic_s() - fruitless_since_s >= self.settings.policy.start_timeout_s:
+                    raise TaskFailed(str(error)) from error
+                await self._pause()
+            else:
+                return
 
     async def stop(self) -> None:
         """As `Task.stop`."""

@@ -11,15 +11,15 @@ from typing import Any
 from connectors.errors import TaskFailed
 from connectors.kafka.producer import ProducerRecord
 from connectors.pubsub.dead_letters import Sender
-from connectors.pubsub.mapping import Mapper, Unreadable
-from connectors.pubsub.payload import PayloadError, PayloadReader
-from schemas.codec import Codec
-from schemas.records import OutboundEvent
+from connectors.pubsub.headers import EventHeaders
+from connectors.pubsub.mapping import Unreadable
+from connectors.pubsub.payload import PayloadError, WriterSchema
+from connectors.pubsub.record_makers import RecordMaker
 
 
 @dataclass(slots=True)
 class Translated:
-    """What a response has become so far. `events` counts mirrored ones; times are CreatedDate, epoch ms."""
+    """What a response has become so far. `events` counts mirrored ones; times are when they happened, epoch ms."""
 
     records: list[ProducerRecord] = field(default_factory=list)
     events: int = 0
@@ -29,23 +29,25 @@ class Translated:
 
 
 class Translator:
-    """Translates for one task. `schema` returns the reader of a schema id, or None when it is not known yet."""
+    """Translates for one task. `schema` returns the schema of an id, or None when it is not known yet.
+
+    `maker` says who makes the records of a schema's events.
+    """
 
     def __init__(
         self,
         *,
-        topic: str,
-        mapper: Mapper,
+        maker: Callable[[WriterSchema], RecordMaker],
+        headers: EventHeaders,
         letters: Sender,
-        schema: Callable[[str], PayloadReader | None],
+        schema: Callable[[str], WriterSchema | None],
         tolerate_errors: bool,
     ) -> None:
-        self._topic = topic
-        self._mapper = mapper
+        self._maker = maker
+        self._headers = headers
         self._letters = letters
         self._schema = schema
         self._tolerate_errors = tolerate_errors
-        self._encode: Callable[[OutboundEvent], bytes] = Codec(OutboundEvent).encode
 
     def translate(self, events: Sequence[Any], start: int, into: Translated, received_at_ms: int) -> int:
         """Append the records of `events[start:]` to `into`; return the index of the first event not translated.
@@ -53,38 +55,30 @@ class Translator:
         That is `len(events)`, or the index of an event whose schema is not known. An unreadable event becomes a dead
         letter; raises `TaskFailed` instead when errors are not tolerated.
         """
-        schema, map_event, headers_of, encode = self._schema, self._mapper.event, self._mapper.headers, self._encode
-        add, topic = into.records.append, self._topic
-        read_id, read = None, None  # one call per schema change instead of one per event
+        add = into.records.append
+        read_id, schema, make = None, None, None  # one choice per schema change instead of one per event
         for index in range(start, len(events)):
             consumer_event = events[index]
-            replay_id, event = consumer_event.replay_id, consumer_event.event
-            event_uuid, schema_id = event.id, event.schema_id
-            if schema_id != read_id:
-                read_id, read = schema_id, schema(schema_id)
-            if read is None:
+            event = consumer_event.event
+            if event.schema_id != read_id:
+                read_id, schema = event.schema_id, self._schema(event.schema_id)
+                make = self._maker(schema).record if schema is not None else None
+            if schema is None or make is None:
                 return index
             try:
-                record = map_event(event_uuid, schema_id, replay_id, read(event.payload), received_at_ms)
+                record, happened_at_ms = make(consumer_event.replay_id, event, schema, received_at_ms)
             except Unreadable as error:
                 self.give_up(consumer_event, into, stage=error.stage, error="Unreadable", reason=str(error))
                 continue
             except PayloadError as error:
                 self.give_up(consumer_event, into, stage="VALUE_CONVERTER", error="PayloadError", reason=str(error))
                 continue
-            add(
-                (
-                    topic,
-                    encode(record),
-                    record.conversation_id.encode(),
-                    headers_of(event_uuid, schema_id, replay_id),
-                )
-            )
+            add(record)
             into.events += 1
-            created_at_ms = record.created_at_ms
-            into.newest_event_at_ms = created_at_ms
-            if into.oldest_event_at_ms is None:
-                into.oldest_event_at_ms = created_at_ms
+            if happened_at_ms is not None:
+                into.newest_event_at_ms = happened_at_ms
+                if into.oldest_event_at_ms is None:
+                    into.oldest_event_at_ms = happened_at_ms
         return len(events)
 
     def give_up(self, consumer_event: Any, into: Translated, *, stage: str, error: str, reason: str) -> None:
@@ -95,6 +89,6 @@ class Translator:
                 f"reading the event at replay_id={replay_id.hex()} (event_uuid={event.id}, schema_id={event.schema_id}"
                 f"): {reason}; set errors.tolerance=all to send such events to the dead letters, and restart"
             )
-        headers = self._mapper.headers(event.id, event.schema_id, replay_id)
+        headers = self._headers.of(event.id, event.schema_id, replay_id)
         into.records.append(self._letters.unreadable(event.payload, headers, stage=stage, error=error, reason=reason))
         into.dead_letters += 1

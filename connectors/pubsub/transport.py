@@ -18,6 +18,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, witho
 from connectors.auth import Token
 from connectors.pubsub.errors import Action, Fault, RpcError, classify
 from connectors.pubsub.events import ReplayPreset
+from connectors.route import DIRECT, Route
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 
@@ -32,14 +33,14 @@ _PRESETS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where and how to connect. `ca_file`: PEM certificates to trust instead of the system's.
+    """Where and how to connect.
 
     Pings find a half-open connection long before the keepalive of the protocol (270 s) would.
     """
 
     address: str
     tls: bool = True
-    ca: bytes | None = None
+    route: Route = DIRECT
     ping_interval_s: float = 30.0
     ping_timeout_s: float = 15.0
     call_timeout_s: float = 20.0
@@ -58,7 +59,7 @@ class Transport:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        options = [
+        options: list[tuple[str, int | str]] = [
             ("grpc.max_receive_message_length", _MAX_RESPONSE_BYTES),
             ("grpc.keepalive_time_ms", int(endpoint.ping_interval_s * 1000)),
             ("grpc.keepalive_timeout_ms", int(endpoint.ping_timeout_s * 1000)),
@@ -68,8 +69,10 @@ class Transport:
             ("grpc.use_local_subchannel_pool", 1),  # else a new channel reuses the dead connection of the old one
             ("grpc.enable_retries", 0),  # the protocol decides about retries
         ]
+        if endpoint.route.proxy is not None:
+            options.append(("grpc.http_proxy", endpoint.route.proxy.url_with_credentials))
         if endpoint.tls:
-            credentials = grpc.ssl_channel_credentials(root_certificates=endpoint.ca)
+            credentials = grpc.ssl_channel_credentials(root_certificates=endpoint.route.ca)
             self._channel = grpc.aio.secure_channel(endpoint.address, credentials, options=options)
         else:
             self._channel = grpc.aio.insecure_channel(endpoint.address, options=options)

@@ -13,6 +13,7 @@ from connectors.kafka.admin import cluster_id, ensure_compacted
 from connectors.runtime.connector import WorkerConfig
 from connectors.runtime.logs import configure
 from connectors.runtime.properties import parse_connector, parse_properties
+from connectors.runtime.providers import Redaction, providers_of
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
 from connectors.runtime.worker_config import WorkerSettings, worker_settings
@@ -53,19 +54,29 @@ def connect(worker_file: Path, connector_files: tuple[Path, ...], exit_on_failur
       byoc connect worker.properties salesforce.properties webhook.json
       curl localhost:8083/connectors/salesforce/status
     """
-    configure(log_level)
+    redaction = Redaction()
+    configure(log_level, redaction)
     # gRPC's only knob for its own stderr lines; its errors reach us through the calls
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - a default for a library, not a setting of ours
     try:
-        settings = worker_settings(parse_properties(worker_file.read_text(encoding="utf-8")))
+        properties = parse_properties(worker_file.read_text(encoding="utf-8"))
+        providers = providers_of(properties, dict(os.environ))  # noqa: TID251 - read once, here
+        properties = providers.resolved(properties, "the worker")
+        redaction.learn(properties)
+        settings = worker_settings(properties)
+        worker = Worker(settings.shared, providers, redaction)
         connectors = [parse_connector(file.read_text(encoding="utf-8"), file.name) for file in connector_files]
-        asyncio.run(serve(settings, connectors, exit_on_failure=exit_on_failure))
+        asyncio.run(serve(worker, settings, connectors, exit_on_failure=exit_on_failure))
     except (ConnectorError, StartError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(redaction(str(error))) from None
 
 
 async def serve(
-    settings: WorkerSettings, connectors: Sequence[tuple[str, Mapping[str, str]]], *, exit_on_failure: bool
+    worker: Worker,
+    settings: WorkerSettings,
+    connectors: Sequence[tuple[str, Mapping[str, str]]],
+    *,
+    exit_on_failure: bool,
 ) -> None:
     """Run a worker until SIGTERM or SIGINT.
 
@@ -75,7 +86,6 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    worker = Worker(settings.shared)
     for name, config in connectors:
         worker.add(name, config)
     cluster = await asyncio.to_thread(_prepare_kafka, settings.shared)

@@ -73,6 +73,21 @@ class Password:
         return hash(self._secret)
 
 
+class Referenced(str):
+    """A value that a reference such as `${env:NAME}` stood for; `reference` is the text that may be shown."""
+
+    __slots__ = ("reference",)
+    reference: str
+
+    def __new__(cls, value: str, reference: str) -> "Referenced":
+        made = super().__new__(cls, value)
+        made.reference = reference
+        return made
+
+    def __repr__(self) -> str:
+        return repr(self.reference)
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One configuration key. A `default` of None means: absent is allowed. `check` returns what is wrong, or None."""
@@ -89,23 +104,42 @@ class Key:
     def required(self) -> bool:
         return self.default is REQUIRED
 
+    @property
+    def valid(self) -> str:
+        """What values there are, for people; empty when the type says all, or the sentence does."""
+        return str(self.check) if isinstance(self.check, _OneOf | _AtLeast) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    allowed: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str | None:
+        return None if value in self.allowed else f"must be one of {self}"
+
+    def __str__(self) -> str:
+        return ", ".join(self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtLeast:
+    least: float
+
+    def __call__(self, value: Any) -> str | None:
+        return None if value >= self.least else f"must be {self}"
+
+    def __str__(self) -> str:
+        return f"at least {self.least:g}"
+
 
 def one_of(*allowed: str) -> Check:
     """The value is one of these words."""
-
-    def check(value: Any) -> str | None:
-        return None if value in allowed else f"must be one of {', '.join(allowed)}"
-
-    return check
+    return _OneOf(allowed)
 
 
 def at_least(least: float) -> Check:
     """The number is not below `least`."""
-
-    def check(value: Any) -> str | None:
-        return None if value >= least else f"must be at least {least:g}"
-
-    return check
+    return _AtLeast(least)
 
 
 def non_empty(value: Any) -> str | None:
@@ -118,11 +152,20 @@ def http_url(value: Any) -> str | None:
     return None if str(value).startswith(("http://", "https://")) else "must start with http:// or https://"
 
 
+def http_url_without_credentials(value: Any) -> str | None:
+    """As `http_url`, without user and password: those have keys of their own, which are not shown."""
+    return http_url(value) or ("must not hold user and password; they have keys of their own" if "@" in value else None)
+
+
 class Values:
     """A parsed configuration: every declared key, typed, defaults filled in."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
+
+    def given(self, key: str) -> bool:
+        """Whether the key has a value, its own or a default."""
+        return self._values[key] is not None
 
     def string(self, key: str) -> str:
         return str(self._present(key))
@@ -203,10 +246,14 @@ def _value_of(key: Key, text: str | None) -> tuple[Any, str | None]:
     except ValueError as error:
         return None, f"Invalid value {_shown(key, text)} for configuration {key.name}: {error}"
     problem = key.check(value) if key.check is not None else None
+    if problem and isinstance(text, Referenced) and key.kind is Kind.LIST:
+        problem = "one of its items is not valid"  # the check would quote it
     return value, problem and f"Invalid value {_shown(key, text)} for configuration {key.name}: {problem}"
 
 
 def _shown(key: Key, text: str) -> str:
+    if isinstance(text, Referenced):
+        return text.reference
     return HIDDEN if key.kind is Kind.PASSWORD else text
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from connectors.errors import ConfigError
 from connectors.runtime.connector import Connector, ConnectorType, Task, TaskFailed, WorkerConfig
+from connectors.runtime.providers import ConfigProviders, Redaction
 from connectors.runtime.registry import connector_class
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class TaskHandle:
 
 @dataclass(slots=True)
 class ConnectorHandle:
-    """One connector and its tasks. `config` is what the user gave, with `name` added."""
+    """One connector and its tasks. `config` is what the user gave, with `name` added: references stay as they are."""
 
     name: str
     config: Mapping[str, str]
@@ -61,8 +62,13 @@ class ConnectorHandle:
 class Worker:
     """Runs connectors. Belongs to one event loop."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(
+        self, config: WorkerConfig, providers: ConfigProviders | None = None, redaction: Redaction | None = None
+    ) -> None:
+        """`providers` look up the references in connectors' configurations; `redaction` keeps those values secret."""
         self.config = config
+        self._providers = providers or ConfigProviders()
+        self._redaction = redaction or Redaction()
         self.worker_id = config.worker_id  # host:port as bound
         self._connectors: dict[str, ConnectorHandle] = {}
         self._task_failed = asyncio.Event()
@@ -74,9 +80,15 @@ class Worker:
         if not config.get("connector.class"):
             raise ConfigError(f'connector {name}: Missing required configuration "connector.class"')
         made = connector_class(config["connector.class"])
-        connector = made(name, config)
+        resolved = self._providers.resolved(config, f"connector {name}")
+        self._redaction.learn(resolved)
+        try:
+            connector = made(name, resolved)
+            tasks = connector.tasks(self.config)
+        except ConfigError as error:
+            raise self._redaction.error(error) from None
         handle = ConnectorHandle(name=name, config={**config, "name": name}, type=made.type, connector=connector)
-        handle.tasks = [TaskHandle(task_id, task) for task_id, task in enumerate(connector.tasks(self.config))]
+        handle.tasks = [TaskHandle(task_id, task) for task_id, task in enumerate(tasks)]
         for key in made.definition.unknown(config):
             log.warning("configuration key is unknown", extra={"connector": name, "key": key})
         self._connectors[name] = handle
@@ -144,5 +156,5 @@ class Worker:
             task.ended.set()
 
     def _fail(self, task: TaskHandle, trace: str) -> None:
-        task.state, task.trace = State.FAILED, trace
+        task.state, task.trace = State.FAILED, self._redaction(trace)
         self._task_failed.set()

@@ -13,6 +13,12 @@ DEFINITION: Final = ConfigDef(
     Key("group.id", doc="Name of the worker group; part of every transactional id.", default="byoc-connect"),
     Key("topic.prefix", doc="Beginning of the topic names.", default=DEFAULT_PREFIX),
     Key("offset.storage.topic", doc="<topic.prefix>-connect-offsets when absent.", default=None),
+    Key(
+        "config.providers",
+        Kind.LIST,
+        doc="Names of providers for ${name:path:key} in configurations; docs/source.md shows their own keys.",
+        default=(),
+    ),
     Key("listeners", Kind.LIST, doc="REST address, http://host:port; instead of rest.host.name and port.", default=()),
     Key("rest.host.name", doc="Address that the REST API binds.", default="127.0.0.1"),
     Key("rest.port", Kind.INT, doc="Port of the REST API; 0 for any free one.", default=8083, check=at_least(0)),

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from connectors import clock
-from connectors.auth import ClientCredentials, Credentials, JwtBearer, TokenSource
-from connectors.errors import ConfigError
+from connectors.auth import TokenSource
+from connectors.login_config import LOGIN_KEYS, credentials_of, route_of
+from connectors.route import Route
 from connectors.runtime.config import (
     CONNECTOR_KEYS,
     ERROR_KEYS,
@@ -18,9 +18,7 @@ from connectors.runtime.config import (
     Values,
     at_least,
     http_url,
-    invalid,
     non_empty,
-    one_of,
 )
 from connectors.runtime.connector import ConnectorType, Task, WorkerConfig
 from connectors.sinks.dispatcher import Limits
@@ -151,19 +149,9 @@ class InteractionSink:
                 importance=Importance.HIGH,
                 check=_header_value,
             ),
-            Key("salesforce.login.url", doc="My Domain URL of the org.", importance=Importance.HIGH, check=http_url),
-            Key(
-                "salesforce.auth.flow",
-                doc="client_credentials or jwt_bearer.",
-                default="client_credentials",
-                check=one_of("client_credentials", "jwt_bearer"),
-            ),
-            Key("salesforce.client.id", doc="Consumer key of the connected app.", check=non_empty),
-            Key("salesforce.client.secret", Kind.PASSWORD, doc="For client_credentials.", default=None),
-            Key("salesforce.username", doc="For jwt_bearer.", default=None),
-            Key("salesforce.private.key.file", doc="For jwt_bearer: an RSA key in PEM form.", default=None),
             Key("results.topic", doc="Topic for results; <topic.prefix>.salesforce.results when absent.", default=None),
         )
+        + LOGIN_KEYS
         + _sink_keys(timeout_key="salesforce.timeout.s", max_inflight=32, hold_max_s=60.0)
         + ERROR_KEYS
     )
@@ -172,7 +160,9 @@ class InteractionSink:
         self.name = name
         self.config = config
         self._values = self.definition.parse(config, f"connector {name}")
-        self._credentials = _credentials(name, self._values)
+        subject = f"connector {name}"
+        self._credentials = credentials_of(subject, self._values)
+        self._route = route_of(subject, self._values)
 
     def tasks(self, worker: WorkerConfig) -> list[Task]:
         """`tasks.max` members of one consumer group; those beyond the number of partitions stay idle."""
@@ -191,8 +181,8 @@ class InteractionSink:
                 InteractionCaller,
                 service=service,
                 results_topic=results,
-                make_client=_client_maker(values, metrics, "salesforce.timeout.s"),
-                make_tokens=partial(TokenSource, self._credentials),
+                make_client=_client_maker(values, metrics, "salesforce.timeout.s", self._route),
+                make_tokens=partial(TokenSource, self._credentials, self._route),
                 now_ms=clock.now_ms,
             )
             return SinkTask(settings, task_id, worker, metrics, make_sink)
@@ -221,7 +211,9 @@ def _settings(
     )
 
 
-def _client_maker(values: Values, metrics: SinkMetrics, timeout_key: str) -> "partial[HttpClient]":
+def _client_maker(
+    values: Values, metrics: SinkMetrics, timeout_key: str, route: Route | None = None
+) -> "partial[HttpClient]":
     policy = RetryPolicy(
         retry_max=values.integer("retry.max"),
         backoff_s=values.number("retry.backoff.s"),
@@ -229,31 +221,10 @@ def _client_maker(values: Values, metrics: SinkMetrics, timeout_key: str) -> "pa
         timeout_s=values.number(timeout_key),
         hold_max_s=values.number("hold.max.s"),
     )
-    return partial(HttpClient, policy=policy, max_inflight=values.integer("max.inflight"), observe=metrics.attempted)
-
-
-def _credentials(name: str, values: Values) -> Credentials:
-    login_url, client_id = values.string("salesforce.login.url"), values.string("salesforce.client.id")
-    if values.string("salesforce.auth.flow") == "client_credentials":
-        needed: tuple[str, ...] = ("salesforce.client.secret",)
-    else:
-        needed = ("salesforce.username", "salesforce.private.key.file")
-    problems = [f'Missing configuration "{key}".' for key in needed if not _present(values, key)]
-    if problems:
-        raise invalid(f"connector {name}", problems)
-    if values.string("salesforce.auth.flow") == "client_credentials":
-        secret = values.password("salesforce.client.secret")
-        return ClientCredentials(login_url=login_url, client_id=client_id, client_secret=secret)
-    return JwtBearer(
-        login_url=login_url,
-        client_id=client_id,
-        username=values.string("salesforce.username"),
-        private_key_file=Path(values.string("salesforce.private.key.file")),
+    return partial(
+        HttpClient,
+        policy=policy,
+        max_inflight=values.integer("max.inflight"),
+        observe=metrics.attempted,
+        route=route,
     )
-
-
-def _present(values: Values, key: str) -> bool:
-    try:
-        return bool(values.password(key).reveal())
-    except ConfigError:
-        return False

@@ -19,6 +19,7 @@ from aiohttp_retry.retry_options import RetryOptionsBase
 
 from connectors import clock
 from connectors.errors import RetriableError
+from connectors.route import Route
 from connectors.sinks.http_status import retry_after_s
 
 _BODY_BYTES = 64 * 1024  # an answer is a status and a few words; more is not read
@@ -109,6 +110,7 @@ class HttpClient:
         policy: RetryPolicy,
         max_inflight: int,
         observe: Observe,
+        route: Route | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -118,10 +120,13 @@ class HttpClient:
         self.uniform = uniform
         self.slots = asyncio.Semaphore(max_inflight)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=max_inflight, keepalive_timeout=_KEEPALIVE_S),
+            connector=aiohttp.TCPConnector(
+                limit=max_inflight, keepalive_timeout=_KEEPALIVE_S, ssl=route.trusted if route else True
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),  # an attempt has its own, which starts when it has a slot
             headers={"User-Agent": "byoc-streams"},
+            **(route.session_options if route else {}),
         )
         self._client = RetryClient(client_session=self._session)
 

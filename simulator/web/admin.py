@@ -7,6 +7,7 @@ from simulator.org import Org
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.stage import Progress, ScenarioRunningError, Stage
 from simulator.web import admin_messages as messages
+from simulator.web.admin_changes import AdminChanges
 from simulator.web.admin_faults import AdminFaults
 from simulator.web.admin_managed import AdminManaged
 from simulator.web.admin_topics import AdminTopics, unknown_topic
@@ -38,6 +39,7 @@ class Admin:
             *self._own(),
             *self._levers(),
             *AdminTopics(self._org).endpoints(),
+            *AdminChanges(self._org).endpoints(),
             *AdminFaults(self._org).endpoints(),
             *AdminManaged(self._org).endpoints(),
         ]

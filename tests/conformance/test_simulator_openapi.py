@@ -21,6 +21,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/tokens/revoke"): {},
     ("POST", "/v1/topics"): {"topic": "/event/All__chn", "members": [TOPIC]},
     ("POST", "/v1/topics/{kind}/{name}/events"): {"payload": {"conversationIdentifier": "cv-1"}},
+    ("POST", "/v1/changes"): {"entity": "Account", "record_ids": ["001Hs00000AbCdEIAV"], "fields": {"Phone": "1"}},
     ("POST", "/v1/faults"): {"do": "fail", "error_code": "service.unavailable"},
     ("POST", "/v1/clock/advance"): {"seconds": 1},
     ("POST", "/v1/managed-subscriptions"): {"developer_name": "Two", "topic": TOPIC},
@@ -43,7 +44,7 @@ async def prepared(org: Org) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "path"), ROWS)
 async def test_a_reply_is_what_the_document_says(method: str, path: str) -> None:
-    async with faulty() as org:
+    async with faulty(entities=("Account",)) as org:
         document = await prepared(org)
         operation = document["paths"][path][method.lower()]
         body = BODIES.get((method, path))

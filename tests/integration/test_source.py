@@ -32,6 +32,7 @@ from tests.support.source import (
     mirrored_ids,
     source_config,
     source_task,
+    source_transactional_id,
     stored_positions,
     worker_properties,
 )
@@ -318,7 +319,7 @@ async def test_a_stored_position_that_is_damaged_is_never_taken_for_none(kafka, 
 def predecessor(kafka: TestBroker, topics: Topics) -> TransactionalProducer:
     """A producer with the transactional id of the task, as an older worker has it."""
     producer = TransactionalProducer(
-        bootstrap_servers=kafka.bootstrap_servers, transactional_id=f"{topics.prefix}-connect-{NAME}-0"
+        bootstrap_servers=kafka.bootstrap_servers, transactional_id=source_transactional_id(topics)
     )
     producer.init(KAFKA_TIMEOUT_S)
     return producer
@@ -406,7 +407,7 @@ async def test_what_a_crashed_broker_left_of_a_predecessors_transaction_does_not
     places = [(catalogue.events, number) for number in range(4)]
     places += [(catalogue.connect_offsets, number) for number in range(25)]
     with unverified_writes(kafka.bootstrap_servers):
-        await leave_hanging(kafka.bootstrap_servers, f"{catalogue.prefix}-connect-{NAME}-0", places, b"{}", key)
+        await leave_hanging(kafka.bootstrap_servers, source_transactional_id(catalogue), places, b"{}", key)
         async with running(source_task(kafka.bootstrap_servers, catalogue, sim)):
             await has_mirrored(kafka, catalogue, 1)
     assert mirrored_ids(kafka, catalogue) == sent

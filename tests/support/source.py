@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from connectors.pubsub.source import PubSubSource
+from connectors.pubsub.source import PubSubSource, transactional_id
 from connectors.pubsub.task import SourceTask
 from connectors.runtime.connector import WorkerConfig
 from schemas.codec import decode
 from schemas.records import OutboundEvent
 from schemas.topics import Topics
+from simulator.settings import DEFAULT_TOPIC
 from tests.support.kafka import TestBroker
 from tests.support.simulator import RunningSimulator
 
@@ -55,6 +56,11 @@ def source_task(bootstrap_servers: str, topics: Topics, sim: RunningSimulator, *
     (task,) = PubSubSource(NAME, source_config(sim, **keys)).tasks(source_worker(bootstrap_servers, topics))
     assert isinstance(task, SourceTask)
     return task
+
+
+def source_transactional_id(topics: Topics, topic: str = DEFAULT_TOPIC) -> str:
+    """The id of the producer that mirrors a topic."""
+    return transactional_id(f"{topics.prefix}-connect", NAME, topic)
 
 
 def mirrored(kafka: TestBroker, topics: Topics) -> list[OutboundEvent]:

@@ -128,20 +128,23 @@ def test_an_unknown_class_is_answered_with_those_that_there_are():
         connector_class("NoSuch")
 
 
-def test_the_source_makes_one_task_per_topic_with_connects_transactional_ids():
+def test_the_source_makes_one_task_per_topic_with_ids_that_do_not_depend_on_the_task():
     config = {**SOURCE, "salesforce.topics": "/event/A__e, /event/B__e", "tasks.max": "2"}
     tasks = PubSubSource("sf", config).tasks(WORKER)
     assert [(task.settings.policy.topic, task.settings.transactional_id) for task in tasks] == [
-        ("/event/A__e", "g-sf-0"),
-        ("/event/B__e", "g-sf-1"),
+        ("/event/A__e", "g-sf-event.A__e"),
+        ("/event/B__e", "g-sf-event.B__e"),
     ]
-    assert {task.settings.events_topic for task in tasks} == {"byoc.events"}
+    assert {task.settings.making.events_topic for task in tasks} == {"byoc.events"}
     assert {task.settings.dead_letter_topic for task in tasks} == {"byoc.dead-letters"}
 
 
-def test_the_source_refuses_more_topics_than_tasks():
-    with pytest.raises(ConfigError, match=r"tasks\.max"):
-        PubSubSource("sf", {**SOURCE, "salesforce.topics": "/event/A__e,/event/B__e"}).tasks(WORKER)
+def test_more_topics_than_tasks_share_tasks():
+    config = {**SOURCE, "salesforce.topics": "/event/A__e,/event/B__e,/event/C__e", "tasks.max": "2"}
+    shared, alone = PubSubSource("sf", config).tasks(WORKER)
+    assert [member.settings.policy.topic for member in shared.members] == ["/event/A__e", "/event/B__e"]
+    assert {member.settings.task_id for member in shared.members} == {0}
+    assert (alone.settings.policy.topic, alone.settings.task_id) == ("/event/C__e", 1)
 
 
 @pytest.mark.parametrize(
@@ -151,14 +154,47 @@ def test_the_source_refuses_more_topics_than_tasks():
         pytest.param({"salesforce.auth.flow": "jwt_bearer"}, "salesforce.private.key.file", id="no key"),
         pytest.param({"salesforce.login.url": "org.my.salesforce.com"}, "salesforce.login.url", id="no scheme"),
         pytest.param({"salesforce.topics": ""}, "salesforce.topics", id="no topics"),
+        pytest.param({"salesforce.topics": "A__e"}, "A__e is no topic", id="no such form of topic"),
+        pytest.param({"salesforce.topics": "/event/A__e,/event/A__e"}, "A__e is named twice", id="topic twice"),
         pytest.param({"replay.gap.policy": "ignore"}, "replay.gap.policy", id="no such policy"),
-        pytest.param({"salesforce.pubsub.ca.file": "/no/such/file"}, "salesforce.pubsub.ca.file", id="no CA file"),
+        pytest.param({"salesforce.topics": "/event/A__chn"}, "salesforce.event.types", id="channel without types"),
+        pytest.param({"salesforce.topics": "/data/AChangeEvent"}, "salesforce.event.types", id="changes as BYOC"),
+        pytest.param({"mode": "raw", "raw.topic": "a/${topic}"}, "raw.topic", id="illegal topic name"),
+        pytest.param({"mode": "raw", "raw.topic": "a.${record}"}, "raw.topic", id="no such variable"),
+        pytest.param(
+            {"value.converter.schema.registry.url": "http://u:p@r"},
+            "value.converter.schema.registry.url",
+            id="password in a URL",
+        ),
+        pytest.param({"salesforce.proxy.url": "https://p:3128"}, "salesforce.proxy.url", id="proxy over TLS"),
+        pytest.param(
+            {"value.converter.schema.registry.ssl.ca.location": "/no/such/file"},
+            "value.converter.schema.registry.ssl.ca.location",
+            id="no CA file of the registry",
+        ),
+        pytest.param({"salesforce.ca.file": "/no/such/file"}, "salesforce.ca.file", id="no CA file"),
     ],
 )
 def test_a_wrong_source_key_is_named(change, named):
     config = {key: value for key, value in {**SOURCE, **change}.items() if value is not None}
     with pytest.raises(ConfigError, match=named):
         PubSubSource("sf", config).tasks(WORKER)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"salesforce.topics": "/data/ChangeEvents"}, id="a channel"),
+        pytest.param({"salesforce.topics": "/event/A__e,/event/B__e", "raw.topic": "all"}, id="one topic for two"),
+    ],
+)
+def test_one_subject_for_several_types_is_refused_before_the_registry_does(change):
+    registry = {"mode": "raw", "value.converter.schema.registry.url": "http://registry"}
+    with pytest.raises(ConfigError, match=r"value\.subject\.name\.strategy.*TopicRecordNameStrategy"):
+        PubSubSource("sf", {**SOURCE, **registry, **change})
+    strategy = "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy"
+    named = {"value.converter.value.subject.name.strategy": strategy}
+    assert PubSubSource("sf", {**SOURCE, **registry, **change, **named}).tasks(WORKER)
 
 
 def test_the_configuration_is_kept_as_it_was_given():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from connectors.pubsub.headers import EventHeaders
 from connectors.pubsub.mapping import FieldNames, Mapper, Source, Unreadable
 
 CHANNEL = "c0ffee00-0000-4000-8000-0000000000c1"
@@ -209,7 +210,7 @@ def test_an_event_that_cannot_be_keyed_or_read_says_why_without_its_content(fiel
 
 
 def test_the_headers_let_a_reader_find_the_event_at_salesforce_again():
-    assert mapper().headers("uuid-1", "schema-1", b"\x00\xff") == [
+    assert EventHeaders("/event/X__e", "00DHs000000DemoMAC").of("uuid-1", "schema-1", b"\x00\xff") == [
         ("sf.replay_id", b"\x00\xff"),
         ("sf.schema_id", b"schema-1"),
         ("sf.event_uuid", b"uuid-1"),

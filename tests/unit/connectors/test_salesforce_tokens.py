@@ -106,6 +106,17 @@ async def test_a_caller_that_gives_up_does_not_take_the_token_from_the_others(lo
     assert len(login.requests) == 1
 
 
+async def test_a_user_that_leaves_does_not_take_the_login_from_the_others(login, tokens):
+    login.gate.clear()
+    async with tokens:
+        async with tokens:
+            asking = asyncio.create_task(tokens.token())
+            await asyncio.wait_for(login.asked.wait(), 10)
+        login.gate.set()
+        assert (await asking).access_token == "the-token"
+    assert len(login.requests) == 1
+
+
 async def test_a_reply_that_cannot_be_used_is_not_kept(login, tokens):
     login.answers = [(200, {"access_token": "x"}), (200, REPLY)]
     with pytest.raises(TerminalError):
@@ -196,9 +207,7 @@ def test_the_jwt_assertion_names_client_user_and_audience_and_lives_for_minutes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
-    flow = JwtBearer(
-        login_url="https://org.my.salesforce.com/", client_id="client-1", username="u@x", private_key_file=file
-    )
+    flow = JwtBearer(login_url="https://org.my.salesforce.com/", client_id="client-1", username="u@x", private_key=file)
     form = dict(pair.split("=", 1) for pair in request_body(flow, now_s=1_767_225_600).split("&"))
     assert form["grant_type"] == "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"
     claims = jwt.decode(
@@ -217,6 +226,6 @@ def test_a_private_key_that_cannot_be_used_is_named(content, tmp_path):
     file = tmp_path / "key.pem"
     if content is not None:
         file.write_text(content)
-    flow = JwtBearer(login_url="https://x", client_id="client-1", username="u", private_key_file=file)
+    flow = JwtBearer(login_url="https://x", client_id="client-1", username="u", private_key=file)
     with pytest.raises(TerminalError, match=r"key\.pem.*salesforce\.private\.key\.file"):
         request_body(flow, now_s=0)

@@ -9,4 +9,4 @@ def test_fields_follow_the_message():
     record = logging.makeLogRecord(
         {"name": "x", "levelname": "INFO", "msg": "stream failed", "topic": "/event/X__e", "fault": "no answer"}
     )
-    assert FieldFormatter().format(record).endswith("INFO x stream failed topic=/event/X__e fault='no answer'")
+    assert FieldFormatter(str).format(record).endswith("INFO x stream failed topic=/event/X__e fault='no answer'")
