@@ -147,15 +147,15 @@ ROWS = [
     Mutant(
         "row 15: each event by its own schema",
         "connectors/pubsub/schema_cache.py",
-        "        return self._readers.get(schema_id)\n\n    async def get",
-        "        return next(iter(self._readers.values()), None)\n\n    async def get",
+        "        return self._schemas.get(schema_id)\n\n    async def get",
+        "        return next(iter(self._schemas.values()), None)\n\n    async def get",
         f"{FAILURES} come_and_go",
     ),
     Mutant(
         "row 16: schemas are kept",
         "connectors/pubsub/schema_cache.py",
-        "        self._readers[schema_id] = reader\n",
-        "",
+        "        return self._schemas.get(schema_id)\n\n    async def get",
+        "        return self._schemas.pop(schema_id, None)\n\n    async def get",
         f"{FAILURES} fetched_once",
     ),
     Mutant(
@@ -167,9 +167,9 @@ ROWS = [
     ),
     Mutant(
         "row 17: 64 bits are read",
-        "schemas/codec/compiled.py",
-        'f"{var} = (n >> 1) ^ -(n & 1)"',
-        'f"{var} = int(float((n >> 1) ^ -(n & 1)))"',
+        "schemas/codec/flat.py",
+        "values.append(number)",
+        "values.append(int(float(number)))",
         "tests/property/test_salesforce_payload.py -k every_bit",
     ),
     Mutant(
@@ -309,8 +309,8 @@ ROWS = [
     Mutant(
         "row 30: another type is not read by our schema",
         "connectors/pubsub/schema_cache.py",
-        "        return self._readers.get(schema_id)\n\n    async def get",
-        "        return next(iter(self._readers.values()), None)\n\n    async def get",
+        "        return self._schemas.get(schema_id)\n\n    async def get",
+        "        return next(iter(self._schemas.values()), None)\n\n    async def get",
         f"{FAILURES} another_type",
     ),
     Mutant(

@@ -47,7 +47,10 @@ def copied_sources() -> Iterator[Path]:
         copy = Path(folder)
         for name in COPIED:
             source = ROOT / name
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+            if source.is_dir():  # without compiled files: they would be run instead of a mutant
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("*.so"))
+            else:
+                shutil.copy(source, copy / name)
         yield copy
 
 
