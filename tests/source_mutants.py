@@ -314,6 +314,13 @@ ROWS = [
         f"{FAILURES} another_type",
     ),
     Mutant(
+        "row 31: the stream takes the proxy",
+        TRANSPORT,
+        "if endpoint.route.proxy is not None:",
+        "if False:",
+        "tests/integration/test_source_access.py -k only_through_it",
+    ),
+    Mutant(
         "row 31: the own authority is trusted",
         TRANSPORT,
         "grpc.ssl_channel_credentials(root_certificates=",
