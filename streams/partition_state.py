@@ -147,10 +147,6 @@ class PartitionState:
         """Take a recovered segment into the index."""
         self._seen.load(key, segment)
 
-    def seen_count(self) -> int:
-        """Number of entries remembered."""
-        return len(self._seen)
-
     def _decoded(self, table: str) -> dict[str, Any]:
         return self._conversations if table == CONVERSATIONS else self._requests
 

@@ -24,9 +24,6 @@ class SeenIndex:
         self._fresh: dict[int, tuple[Seen, list[bytes]]] = {}
         self._asked = ("", _digest(""))  # an entry is asked for, and added right after: one digest serves both
 
-    def __len__(self) -> int:
-        return len(self._expiry)
-
     def get(self, key: str) -> Seen | None:
         """The entry, or None when it was never seen or has been forgotten."""
         digest = _digest(key)

@@ -54,9 +54,3 @@ class Tables:
             value = self.partition(number).look(ROUTING, key) if key not in fresh else None
             if isinstance(value, RoutingRequest):
                 yield value
-
-    def size(self, table: str) -> int:
-        """Number of owned values that were committed; for `seen`, of entries."""
-        if table == SEEN:
-            return sum(state.seen_count() for state in self._partitions.values())
-        return len(self._stores[table].data)
