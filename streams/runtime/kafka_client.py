@@ -78,7 +78,8 @@ class KafkaTransactions:
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "partitioner": PARTITIONER,
-                "linger.ms": 5,  # a commit flushes at once; between commits this only makes larger batches
+                # A commit flushes at once; between commits this only makes larger batches. 5 ms cost 2 us more per event.
+                "linger.ms": 20,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 500_000,
                 # A report per record would be made and thrown away; what fails comes back from the commit.
