@@ -78,7 +78,7 @@ class KafkaTransactions:
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "partitioner": PARTITIONER,
-                # A commit flushes at once; between commits this only makes larger batches. 5 ms cost 2 us an event more.
+                # A commit flushes at once; between commits this makes larger batches. 5 ms cost 2 us an event more.
                 "linger.ms": 20,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 500_000,
