@@ -13,7 +13,7 @@ from collections import deque
 from typing import Final
 
 MAX_CREDIT: Final = 100  # per Subscribe call; Salesforce treats a larger request as 100
-MIN_GRANT: Final = 25  # smaller top-ups wait, unless the server does: a request costs as much as ten events
+MIN_GRANT: Final = 50  # smaller top-ups wait, unless the server does: a request and its response cost a dozen events
 # How long a small request is gathered while the server waits for credit. Short beside a round trip (20-200 ms), long
 # beside the responses of a burst, which without it would be answered one by one and become ever smaller.
 GATHER_S: Final = 0.002

@@ -142,16 +142,16 @@ def test_small_requests_of_one_burst_become_one():
     machine.start()
     machine.fetch(events=80, pending=20)
     machine.fetch(events=20, pending=0)
-    assert only(machine.fetch(events=10, pending=70), SendFetch) == [SendFetch(30)]
+    assert only(machine.fetch(events=30, pending=50), SendFetch) == [SendFetch(50)]
 
 
 def test_while_the_server_has_credit_left_small_requests_are_not_made():
     machine = Machine()
     machine.start()
-    for outstanding in range(99, 75, -1):
+    for outstanding in range(99, 50, -1):
         assert only(machine.fetch(events=1, pending=outstanding), SendFetch) == []
     assert machine.subscription.next_timer_s > machine.now_s + 1
-    assert only(machine.fetch(events=1, pending=75), SendFetch) == [SendFetch(25)]
+    assert only(machine.fetch(events=1, pending=50), SendFetch) == [SendFetch(50)]
 
 
 def test_no_credit_is_given_while_too_much_is_not_durable_and_it_comes_back_with_durability():
