@@ -3,6 +3,9 @@
 A class and its newest `.avsc` have the same fields in the same order (a test compares them). Absent is `None`; times
 are epoch milliseconds, UTC, with the unit in the name. Words such as `outcome` are open enumerations: the constants
 below are what we write, a reader must accept others.
+
+`gc=False`, here and in the processor's core: a frozen value of frozen values cannot be part of a cycle, so Python's
+collector need not know it. That is 1.5 of 24 us per event.
 """
 
 from enum import StrEnum
@@ -74,7 +77,7 @@ class CallOutcome(StrEnum):
     FAILED = "failed"  # retries ran out
 
 
-class OutboundEvent(msgspec.Struct, frozen=True, kw_only=True):
+class OutboundEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One platform event as the Pub/Sub API handed it over: the envelope in fields, the payload untouched."""
 
     event_uuid: str
@@ -90,7 +93,7 @@ class OutboundEvent(msgspec.Struct, frozen=True, kw_only=True):
     extra_fields: str | None = None
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One thing to bring to the end user. `delivery_id` is the same for every repeat."""
 
     delivery_id: str
@@ -111,7 +114,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     event_uuid: str
 
 
-class RoutingTask(msgspec.Struct, frozen=True, kw_only=True):
+class RoutingTask(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An open routing request with its two deadlines, for the partner's router.
 
     A request comes again, with the next `attempt`, when someone declined: `declined_user_ids` are those so far.
@@ -136,7 +139,7 @@ class RoutingTask(msgspec.Struct, frozen=True, kw_only=True):
     declined_user_ids: list[str] = []
 
 
-class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
+class RoutingDecision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The partner's router answers a `RoutingTask`. `decided_at_ms` decides against the deadline."""
 
     decision_id: str
@@ -149,7 +152,7 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
     decided_at_ms: int
 
 
-class RoutingOutcome(msgspec.Struct, frozen=True, kw_only=True):
+class RoutingOutcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How a routing request ended. The highest `revision` of a `request_id` is the final one."""
 
     request_id: str
@@ -170,7 +173,7 @@ class RoutingOutcome(msgspec.Struct, frozen=True, kw_only=True):
     result_event_uuid: str | None = None
 
 
-class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What became of a delivery, told by the sink or the partner."""
 
     delivery_id: str
@@ -182,7 +185,7 @@ class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
-class PartnerCommand(msgspec.Struct, frozen=True, kw_only=True):
+class PartnerCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Something that the partner wants done to a conversation. `command_id` is the same for every repeat."""
 
     command_id: str
@@ -193,7 +196,7 @@ class PartnerCommand(msgspec.Struct, frozen=True, kw_only=True):
     commanded_at_ms: int
 
 
-class SalesforceCall(msgspec.Struct, frozen=True, kw_only=True):
+class SalesforceCall(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A call to the Interaction Service API that the processor wants made. `call_id` is the same for every repeat."""
 
     call_id: str
@@ -207,7 +210,7 @@ class SalesforceCall(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: int | None = None
 
 
-class SalesforceCallResult(msgspec.Struct, frozen=True, kw_only=True):
+class SalesforceCallResult(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What became of a `SalesforceCall`. `ids` is a JSON object of the record ids that the answer named."""
 
     call_id: str

@@ -46,6 +46,7 @@ def streams(log_level: str, **options: Any) -> None:
     settings = settings.model_copy(update={"web_port": _free_port(settings.web_host, settings.web_port)})
     from streams.app import create_app, needed_topics  # noqa: PLC0415
 
+    uvloop.install()  # before the app, which makes its loop when it is made; the fetching thread makes another
     try:
         check_topics(settings.bootstrap_servers, needed_topics(settings), settings.partitions)
         app = create_app(settings)
@@ -85,7 +86,6 @@ def _run(app: Any, settings: StreamsSettings, log_level: str) -> None:
         click.echo(f"assigned generation={app.consumer_generation_id} partitions={numbers}")
         sys.stdout.flush()
 
-    uvloop.install()  # Faust makes its loops, one for the fetching thread, by asyncio's policy
     # Batches leave no cycles, but the records that wait for their agent are thousands of tracked objects, and the
     # default looks at all of them again and again: a tenth of the worker's time.
     gc.collect()

@@ -26,7 +26,7 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
 }
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One record for a changelog: `value` is None for a key that is gone; `due_at_ms` as in `due_at_ms()`."""
 
     table: str

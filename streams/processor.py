@@ -76,32 +76,22 @@ class Processor:
         self._last_timer_look_ms: dict[int, int] = {}
 
     async def handle(self, tp: Any) -> None:
-        """Process what waits on one input partition, in its partition's transaction.
+        """Process what waits on one input partition.
 
         A record that cannot be decoded or applied goes to the dead letters in the same transaction: the core is pure,
         so state is untouched by its failure. Any other exception leaves the transaction half a batch and ends the app.
         """
-        partition = self._app.partitions.get(tp.partition)
-        if partition is None:  # a ticket that was in the queue when the partition moved away
-            return
-        async with partition.batch() as producer:
-            batch = self._app.handoff.take(tp)
-            if not batch:
-                return
-            work = _Work(self._tables.partition(partition.number), producer, self._clock())
-            decode = self._inputs[tp.topic]
-            if tp.topic == self._receipts:
-                self._process_receipts(batch, decode, work)
-            else:
-                self._process(batch, decode, work)
-            partition.advance(tp.topic, batch[-1].offset + 1)
-            drained = self._app.handoff.is_empty(tp)
-            if drained:  # the commit follows: what it must wait for is sent now (1.4 ms per transaction instead of 3.1)
-                self.write_changelog(partition)
-            producer.poll()
+        await self._app.work_off(tp, self._apply_batch)
+
+    def _apply_batch(self, tp: Any, partition: OwnedPartition, batch: list[Any]) -> None:
+        work = _Work(self._tables.partition(partition.number), partition.producer, self._clock())
+        decode = self._inputs[tp.topic]
+        if tp.topic == self._receipts:
+            self._process_receipts(batch, decode, work)
+        else:
+            self._process(batch, decode, work)
         self._metrics.records.inc(len(batch))
         self._metrics.count(work.counts)
-        partition.commit_soon(drained=drained)
 
     def _process(self, batch: list[Any], decode: Callable[[bytes], Any], work: _Work) -> None:
         apply, state, now_ms, rules, carry_out = core.apply, work.state, work.now_ms, self._rules, self._carry_out
@@ -163,7 +153,7 @@ class Processor:
         work.counts += step.counts
 
     def write_changelog(self, partition: OwnedPartition) -> None:
-        """Called before a transaction commits: one changelog record for each key changed since the last call."""
+        """For `before_commit`: one changelog record for each key changed since the last call."""
         number, producer, add_timer = partition.number, partition.producer, partition.timers.add
         for change in self._tables.partition(number).take_changes():
             if change.due_at_ms is not None:

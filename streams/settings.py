@@ -27,7 +27,7 @@ class StreamsSettings(BaseSettings):
     routing_timeout_s: float = Field(60.0, gt=0, description="What Salesforce gives a routing request from CreatedDate")
     answer_by_s: float = Field(50.0, gt=0, description="Own answer to a routing request, at the latest")
     commit_linger_ms: float = Field(2.0, ge=0, description="Wait of a drained partition before its commit")
-    max_open_ms: float = Field(300.0, gt=0, description="A transaction under load commits at the latest after this")
+    max_open_ms: float = Field(500.0, gt=0, description="A transaction under load commits at the latest after this")
     supervisor_messages: bool = Field(default=False, description="Deliver public messages of supervisors")
     acknowledged_channels: str = Field(
         "", description="Channel addresses whose deliveries are acknowledged to Salesforce, comma-separated; * for all"

@@ -15,14 +15,14 @@ MAX_UPLOADS = 8  # files of the customer whose upload is followed; one file per 
 MAX_CONSULTS = 8  # rep-to-rep consultations named by this conversation
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
+class Mark(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An entry and when something happened to it: with `read`, to everything before it too."""
 
     at_ms: int
     entry_id: str
 
 
-class Queue(msgspec.Struct, frozen=True, array_like=True):
+class Queue(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The end user's place in a queue, as last told."""
 
     at_ms: int
@@ -30,7 +30,7 @@ class Queue(msgspec.Struct, frozen=True, array_like=True):
     pending_service_routing_id: str | None = None
 
 
-class Upload(msgspec.Struct, frozen=True, array_like=True):
+class Upload(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The upload of one file of the customer. `status` is completed, pending or failed; its URL is not kept."""
 
     entry_id: str
@@ -41,7 +41,7 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     error_type: str | None = None
 
 
-class Receipts(msgspec.Struct, frozen=True, array_like=True):
+class Receipts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What became of our deliveries: how many, and the last of each kind."""
 
     delivered: int = 0
@@ -52,7 +52,7 @@ class Receipts(msgspec.Struct, frozen=True, array_like=True):
     last_failed: Mark | None = None
 
 
-class Details(msgspec.Struct, frozen=True, array_like=True):
+class Details(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """See the module. `withheld` counts by reason. `reps_received` and `reps_read` are Salesforce's acknowledgements
     of the end user's own entries. `not_delivered` is the last entry of which Salesforce said that its delivery failed.
     `closed_ms`: Salesforce answered a call with "no such session or conversation" then.

@@ -70,7 +70,7 @@ def label(entry_type: str) -> str:
     return entry_type if entry_type in KNOWN else "unknown"
 
 
-class Content(msgspec.Struct, frozen=True):
+class Content(msgspec.Struct, frozen=True, gc=False):
     """The content of a Message. `content` is all of it as JSON in our shape, None when `text` says it all."""
 
     message_type: str | None
@@ -80,7 +80,7 @@ class Content(msgspec.Struct, frozen=True):
     message_reason: str | None = None
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One conversation entry with its envelope.
 
     `entry_type` is empty when the event names none; `type_matches` is false when the entry and its payload name
@@ -103,7 +103,7 @@ class Entry(msgspec.Struct, frozen=True):
     body: Object | None = None
 
 
-class RoutingAsk(msgspec.Struct, frozen=True):
+class RoutingAsk(msgspec.Struct, frozen=True, gc=False):
     """One `RoutingRequested` event. `event_id` and `router_subject` come from its channelData."""
 
     routing_type: str

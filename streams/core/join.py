@@ -15,7 +15,7 @@ from streams.core.rules import Rules
 from streams.core.state import MAX_RESULTS, RequestFacts, RoutingRequest, RoutingResult
 
 
-class Bound(msgspec.Struct, frozen=True):
+class Bound(msgspec.Struct, frozen=True, gc=False):
     """The request a result is bound to; `ambiguous` when no evidence told it from another."""
 
     request: RoutingRequest

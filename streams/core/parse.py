@@ -28,17 +28,17 @@ from streams.core.reading import (
 ROUTING_REQUESTED = "RoutingRequested"
 
 
-class _Party(msgspec.Struct, rename="camel"):
+class _Party(msgspec.Struct, gc=False, rename="camel"):
     subject: str | None = None
     role: str | None = None
 
 
-class _StaticText(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class _StaticText(msgspec.Struct, gc=False, rename="camel", forbid_unknown_fields=True):
     format_type: str | None = None
     text: str | None = None
 
 
-class _TextMessage(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class _TextMessage(msgspec.Struct, gc=False, rename="camel", forbid_unknown_fields=True):
     """An abstractMessage with a static text and nothing else. Its optional fields must be null here."""
 
     message_type: str | None = None
@@ -50,19 +50,19 @@ class _TextMessage(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     content_category: None = None
 
 
-class _Head(msgspec.Struct, rename="camel"):
+class _Head(msgspec.Struct, gc=False, rename="camel"):
     """What every entryPayload may say about itself."""
 
     entry_type: str | None = None
     visibility_strategy: str | None = None
 
 
-class _TextPayload(_Head, rename="camel"):
+class _TextPayload(_Head, gc=False, rename="camel"):
     message_reason: str | None = None
     abstract_message: _TextMessage | None = None
 
 
-class _Entry(msgspec.Struct, rename="camel"):
+class _Entry(msgspec.Struct, gc=False, rename="camel"):
     entry_type: str
     entry_payload: msgspec.Raw
     identifier: str | None = None
@@ -72,7 +72,7 @@ class _Entry(msgspec.Struct, rename="camel"):
     recipients: None = None
 
 
-class _Envelope(msgspec.Struct, rename="camel"):
+class _Envelope(msgspec.Struct, gc=False, rename="camel"):
     payload: _Entry
     channel_address_identifier: str | None = None
     recipient: _Party | None = None

@@ -20,7 +20,7 @@ class Operation(StrEnum):
     UPDATE = "update"
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One participant who joined, left or changed."""
 
     operation: Operation

@@ -64,7 +64,7 @@ def _identifiers(entry: Entry, body: Object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in map(as_filled_text, values) if text))
 
 
-class WorkResult(msgspec.Struct, frozen=True):
+class WorkResult(msgspec.Struct, frozen=True, gc=False):
     """The facts of a `RoutingWorkResult`: what became of the work that was offered. `event` is None when it tells
     nothing about a routing request."""
 

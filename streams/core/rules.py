@@ -6,7 +6,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class Rules(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Limits of one application. Two folds of one log agree only under the same rules.
 
     Salesforce gives a routing request `routing_timeout_ms` from its CreatedDate; decisions made at `answer_by_ms` or

@@ -28,7 +28,7 @@ MAX_MOMENTS = 4  # declined, seated, session ended; more of them change nothing 
 MAX_ROUTING_TYPES = 8  # routing types counted per conversation; an open enumeration
 
 
-class Participant(msgspec.Struct, frozen=True, array_like=True):
+class Participant(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Someone in the conversation. `left_at_ms` is None while they are in it."""
 
     subject: str
@@ -39,7 +39,7 @@ class Participant(msgspec.Struct, frozen=True, array_like=True):
     left_at_ms: int | None = None
 
 
-class Session(msgspec.Struct, frozen=True, array_like=True):
+class Session(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The current messaging session: `id` has 15 characters; `status` and `ended_by` (a role) are Salesforce's."""
 
     id: str | None = None
@@ -49,7 +49,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     ended_by: str | None = None
 
 
-class Counters(msgspec.Struct, frozen=True, array_like=True):
+class Counters(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What became of this conversation's entries. Ephemeral entries (typing, progress) are not counted here."""
 
     delivered: int = 0
@@ -58,7 +58,7 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
     routing_requests: int = 0
 
 
-class RoutingResult(msgspec.Struct, frozen=True, array_like=True):
+class RoutingResult(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The facts of one `RoutingResult` entry that correlation and outcomes need.
 
     `verdict` is a `streams.core.routing.Event` value (success, cancelled or failed). `identifiers` are all ids in the
@@ -81,7 +81,7 @@ class RoutingResult(msgspec.Struct, frozen=True, array_like=True):
     identifiers: tuple[str, ...] = ()
 
 
-class Decision(msgspec.Struct, frozen=True, array_like=True):
+class Decision(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The facts of one `RoutingDecision` of the partner's router."""
 
     decision_id: str
@@ -92,7 +92,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
     externally_routed: bool = False
 
 
-class Moment(msgspec.Struct, frozen=True, array_like=True):
+class Moment(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Something that happened to a request besides decisions and results; `event` is a `routing.Event` value.
 
     `subject` is who joined, where an entry said so.
@@ -103,7 +103,7 @@ class Moment(msgspec.Struct, frozen=True, array_like=True):
     subject: str | None = None
 
 
-class Told(msgspec.Struct, frozen=True, array_like=True):
+class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Outputs that have left for one request.
 
     `answer` is the decision that went to Salesforce as `routingResult` ("accept" or "refuse"), `outcome` the outcome
@@ -121,7 +121,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     asked_again: int = 0
 
 
-class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
+class RequestFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The facts of one `RoutingRequested` event. `created_at_ms` is its clock."""
 
     event_uuid: str
@@ -141,7 +141,7 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True):
     fallback_queue_id: str | None = None
 
 
-class CallState(msgspec.Struct, frozen=True, array_like=True):
+class CallState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What became of a call made for a request; `kind` is its name (`calls.named`)."""
 
     kind: str
@@ -152,7 +152,7 @@ class CallState(msgspec.Struct, frozen=True, array_like=True):
     pending_service_routing_id: str | None = None
 
 
-class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
+class RoutingRequest(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One routing request: its facts, its state, and what has been told.
 
     `facts` is None while only decisions for the request, or results of its calls, have been read. `work_item_id` is the
@@ -185,7 +185,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.conversation_id}|{self.request_id}"
 
 
-class Conversation(msgspec.Struct, frozen=True, array_like=True):
+class Conversation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One conversation as it is now.
 
     `end_user_subject` is the first end user its events named; messages for anyone else are withheld. `consent` is
@@ -219,7 +219,7 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
         return self.conversation_id
 
 
-class Seen(msgspec.Struct, frozen=True, array_like=True):
+class Seen(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An entry that has been applied. It may be forgotten from `expires_at_ms` on."""
 
     expires_at_ms: int

@@ -10,7 +10,7 @@ ROUTING = "routing"
 SEEN = "seen"
 
 
-class Step(msgspec.Struct):
+class Step(msgspec.Struct, gc=False):
     """What one record, or the passing of a deadline, changes.
 
     `conversation` is its new value, None when it did not change. `requests` are changed routing requests, `seen` new

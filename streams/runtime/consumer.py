@@ -14,6 +14,7 @@ from faust.types.tuples import TP, ConsumerMessage
 
 from streams.runtime import changelog
 from streams.runtime.consumer_thread import ConsumerThread
+from streams.runtime.handoff import MAX_BATCH
 from streams.runtime.ticket import Ticket
 
 SMALL_FETCH = 200  # records; a smaller fetch is followed by a rest, so that low rates make fewer, larger batches
@@ -28,7 +29,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         super().__init__(*args, **kwargs)
         self.handoff = self.app.handoff
         self._fetch_rest_s: float = self.app.fetch_rest_s
-        self._read_to_end: frozenset[TP] = frozenset()
+        self._lags: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -76,9 +77,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         """Finish, commit, then forget. Stock forgets first, and replays up to one commit interval."""
         self._active_partitions.difference_update(revoked)
         self._paused_partitions.difference_update(revoked)
-        await self._on_partitions_revoked(revoked)
-        self._read_to_end = frozenset()
+        self._lags = {}
         self.handoff.forget(revoked)  # what waits was not taken: it is the next owner's, and no batch may begin now
+        await self._on_partitions_revoked(revoked)
         await self.app.partitions.release({tp.partition for tp in revoked if self._is_ticketed(tp)})
         for tp in revoked:
             for book in (self._gap, self._acked, self._acked_index, self._read_offset, self._committed_offset):
@@ -109,7 +110,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         fetched = await self._thread.getmany(active_partitions, timeout)
         if fetched.term != self._thread.term:
             return {}
-        self._read_to_end = fetched.read_to_end
+        self._lags = fetched.lags
         return fetched.records
 
     async def _wait_next_records(self, timeout: float) -> Any:
@@ -160,7 +161,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
 
         A partition that was not fetched yet is not drained: what waits there is unknown.
         """
-        return tp in self._read_to_end and bool(self.handoff.is_empty(tp))
+        return self._lags.get(tp) == 0 and bool(self.handoff.is_empty(tp))
+
+    def has_backlog(self, tp: TP) -> bool:
+        """True when another batch waits here, or more than one on the broker as of the last fetch."""
+        return not self.handoff.is_empty(tp) or self._lags.get(tp, 0) > MAX_BATCH
 
     def watermark_ms(self, partition: int, now_ms: int) -> int:
         """The event time up to which the inputs of a partition number have been taken, epoch ms.

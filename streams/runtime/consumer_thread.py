@@ -15,8 +15,10 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 
-# Faust's 1500: a fetch that waits for news of one partition holds up partitions that were resumed after it was sent.
-FETCH_MAX_WAIT_MS = 250
+# Faust's 1500: one fetch is under way at a time, and while it waits for news of quiet partitions the others wait too:
+# those that were resumed after it was sent, and in a backlog those whose records were still in the fetcher then. At
+# 250 ms the core stood idle for 10 % of a backlog, at 50 ms it does not.
+FETCH_MAX_WAIT_MS = 50
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # faust has no types
@@ -76,11 +78,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
     async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> "Fetched":
         records = await super()._fetch_records(consumer, *args, **kwargs)
         # Nothing was awaited since the records left the fetcher: term and positions are those of this moment.
-        return Fetched(self.term, records, self._read_to_end(consumer))
-
-    def _read_to_end(self, consumer: Any) -> frozenset[TP]:
-        states = _states(consumer)
-        return frozenset(TP(*place) for place, state in states.items() if _is_read_to_end(state))
+        lags = {TP(*place): _lag(state) for place, state in _states(consumer).items()}
+        return Fetched(self.term, records, {tp: lag for tp, lag in lags.items() if lag is not None})
 
     def position_now(self, tp: TP) -> int | None:
         """The next offset the fetcher will hand out; None when it has none yet. Called from another thread."""
@@ -90,11 +89,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Records that left the fetcher in a term, and the partitions of which it then had read all that was committed."""
+    """Records that left the fetcher in a term, and how many offsets it then knew to be committed behind its positions.
+
+    A partition that was not fetched yet is not in `lags`: what waits there is unknown.
+    """
 
     term: int
     records: dict[TP, list[Any]]
-    read_to_end: frozenset[TP]
+    lags: dict[TP, int]
 
 
 def _states(consumer: Any) -> dict[TopicPartition, Any]:
@@ -105,9 +107,12 @@ def _states(consumer: Any) -> dict[TopicPartition, Any]:
     return states
 
 
-def _is_read_to_end(state: Any) -> bool:
+def _lag(state: Any) -> int | None:
     # The position passes transaction markers too, and a fetch that found nothing tells the end all the same.
-    return state._position is not None and state.lso is not None and state._position >= state.lso  # noqa: SLF001
+    if state._position is None or state.lso is None:  # noqa: SLF001
+        return None
+    lag: int = state.lso - state._position  # noqa: SLF001
+    return max(0, lag)
 
 
 def _theirs(tps: Iterable[TP]) -> list[TopicPartition]:

@@ -4,8 +4,9 @@ Pure bookkeeping. Three losses and duplications are prevented here:
 
 - An offset is never handed over twice between assignment and revocation. Faust seeks back to the committed offset at
   other times than recovery too; records already taken would come again.
-- At most one ticket per partition is out. Records that arrive while a batch is processed or committed wait and make
-  the next batch: small batches when idle, large ones under load, without a timer.
+- At most one ticket per partition is out, and whoever has it takes batches until nothing waits. Records that arrive
+  while a batch is processed or committed make the next one: small batches when idle, large ones under load, without a
+  timer. A ticket per batch would wait for the next fetch, which takes up to a second where nothing new comes.
 - Tickets can be reissued. Faust clears its queues when it resumes; a ticket that vanished there would leave its
   partition standing still for ever.
 """
@@ -59,13 +60,13 @@ class Handoff:
         return len(records)
 
     def take(self, tp: Any) -> list[Any]:
-        """Up to `max_batch` waiting records in offset order; the rest gets a new ticket."""
+        """Up to `max_batch` waiting records in offset order. The ticket is good until nothing waits any more."""
         known = self._inputs.get(tp)
         if known is None:
             return []
-        known.ticketed = False
         waiting = known.waiting
         taken = [waiting.popleft() for _ in range(min(len(waiting), self._max_batch))]
+        known.ticketed = bool(waiting)
         if taken:
             known.last_timestamp_ms = taken[-1].timestamp
         return taken

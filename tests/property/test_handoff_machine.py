@@ -68,6 +68,8 @@ class HandoffMachine(RuleBasedStateMachine):
             batch = self.handoff.take(place)
             assert len(batch) <= self.max_batch
             self.taken[place] += [record.offset for record in batch]
+            if not self.handoff.is_empty(place):  # whoever has the ticket goes on
+                self.queue.append(place)
 
     @rule()
     def clear_queues(self) -> None:

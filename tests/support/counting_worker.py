@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from streams.runtime.app import ExactlyOnceApp
+from streams.runtime.partition import OwnedPartition
 
 PARTITIONS = 4
 
@@ -46,19 +47,10 @@ class CountingWorker:
 
     async def _count(self, stream: Any) -> None:
         async for ticket in stream:
-            partition = self.app.partitions.get(ticket.tp.partition)
-            if partition is None:
-                continue
-            async with partition.batch() as producer:
-                batch = self.app.handoff.take(ticket.tp)
-                if not batch:
-                    continue
-                self._apply(batch, partition.number, producer.produce)
-                partition.advance(ticket.tp.topic, batch[-1].offset + 1)
-                producer.poll()
-            partition.commit_soon(drained=self.app.handoff.is_empty(ticket.tp))
+            await self.app.work_off(ticket.tp, self._apply)
 
-    def _apply(self, batch: list[Any], number: int, produce: Any) -> None:
+    def _apply(self, _tp: Any, partition: OwnedPartition, batch: list[Any]) -> None:
+        number, produce = partition.number, partition.producer.produce
         store, dirty = self._table.data, {}
         for record in batch:
             event = msgspec.json.decode(record.value)

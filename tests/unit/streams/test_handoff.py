@@ -72,13 +72,15 @@ def test_a_partition_has_one_ticket_at_a_time() -> None:
     assert handoff.issue_tickets(ALL) == []
 
 
-def test_the_rest_of_a_large_batch_gets_a_new_ticket() -> None:
+def test_one_ticket_is_good_for_all_that_waits() -> None:
     handoff = Handoff(max_batch=2)
     handoff.offer(P0, records(0, 1, 2))
     handoff.issue_tickets(ALL)
     assert offsets(handoff.take(P0)) == [0, 1]
-    assert handoff.wants_ticket(ALL)
-    assert [(tp, newest.offset) for tp, newest in handoff.issue_tickets(ALL)] == [(P0, 2)]
+    assert handoff.issue_tickets(ALL) == []
+    assert offsets(handoff.take(P0)) == [2]
+    handoff.offer(P0, records(3))
+    assert [(tp, newest.offset) for tp, newest in handoff.issue_tickets(ALL)] == [(P0, 3)]
 
 
 def test_a_partition_that_is_not_active_gets_no_ticket() -> None:
