@@ -267,6 +267,7 @@ class Session:
             delay_s=clock.monotonic_s() - received_s,
             now_ms=clock.now_ms(),
             newest_ms=newest[-1] if newest else None,
+            with_position=any(batch.replay_id for batch in batches),
         )
 
     def _position_record(self, batches: Sequence[Batch]) -> ProducerRecord | None:
