@@ -116,7 +116,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
     async def _wait_next_records(self, timeout: float) -> Any:
         if self.flow_active and not self.app.client_only:
             if self.handoff.wants_ticket(super()._get_active_partitions()):
-                timeout = 0.0  # the rest of a large batch waits for its ticket
+                timeout = 0.0  # what came while its partition was not active
             elif self.handoff.full():
                 timeout = 0.02  # a full partition may be taken at any moment
             if not self._get_active_partitions():

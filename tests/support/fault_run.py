@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Producer
 
+from byoc.errors import BrokerError
 from schemas.topics import PARTITIONER, TopicSpec
 from streams.runtime.app import EXIT_LOST
 from tests.support.counting_worker import PARTITIONS
@@ -184,7 +185,7 @@ class FaultRun:
     def until(self, condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
         """Wait for a condition; fails, naming it and the workers' logs, when it does not come in time."""
         deadline = time.monotonic() + patience_s
-        while not condition():
+        while not _holds(condition):
             if self.restarts_lost_workers and self.workers[-1].exit_code == EXIT_LOST:
                 self.start_worker()
             if time.monotonic() > deadline:
@@ -236,6 +237,14 @@ def fault_run(broker: TestBroker, unique: Unique, folder: Path, *, seed: int, ra
         run.close()
         if run.feeder.is_alive():
             run.feeder.finish()
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    """False also while a broker that was just started does not answer yet."""
+    try:
+        return condition()
+    except BrokerError:
+        return False
 
 
 def _is_in_order(found: list[tuple[int, int]]) -> bool:
