@@ -74,13 +74,14 @@ def test_an_agent_that_raises_in_the_middle_of_a_batch_ends_the_process_and_its_
     kafka: TestBroker, unique: Unique, tmp_path: Path
 ) -> None:
     with fault_run(kafka, unique, tmp_path, seed=24) as run:
-        failing = run.start_worker(fail_at=3_000)
+        fail_at = run.feeder.sent + 12_000  # 8 s from here: it has to be up by then, and to have committed something
+        failing = run.start_worker(fail_at=fail_at)
         run.until_outputs(500)
         assert failing.wait(30) != 0
         run.start_worker()
         run.until_outputs(2_000)
         verdict = run.verdict()
-    assert "failing at event 3000" in failing.log
+    assert f"failing at event {fail_at}" in failing.log
     assert verdict.is_exactly_once, verdict
 
 
