@@ -1,9 +1,9 @@
 """`e2e.p50_ms` and `e2e.p99_ms`: from publishing to a readable delivery, at 2,000 events/s through both stages.
 
 The simulator plays its scenario; it shares the measured core with the source worker and the processor, and the broker
-has the other one. Each delivery is compared with its event's CreatedDate, which the simulator sets when it publishes, at
-the moment when a `read_committed` reader gets it: one clock, whole milliseconds, so that half a millisecond is added on
-average. Afterwards the simulator's ledger decides whether every delivery came, and came once.
+has the other one. Each delivery is compared with its event's CreatedDate, which the simulator sets when it publishes,
+at the moment when a `read_committed` reader gets it: one clock, whole milliseconds, so that half a millisecond is added
+on average. Afterwards the simulator's ledger decides whether every delivery came, and came once.
 """
 
 import json
