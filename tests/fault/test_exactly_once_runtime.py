@@ -54,6 +54,23 @@ def test_a_worker_that_joins_and_workers_that_leave_lose_and_double_nothing(
     assert verdict.is_exactly_once, verdict
 
 
+def test_what_waited_when_a_partition_moved_away_is_not_worked_off_when_it_comes_back(
+    kafka: TestBroker, unique: Unique, tmp_path: Path
+) -> None:
+    """Workers are slower than the load, so records wait in them at every moment."""
+    with fault_run(kafka, unique, tmp_path, seed=28, rate=2_500) as run:
+        run.start_worker(pace_us=600)
+        run.until_outputs(2_000)
+        guest = run.start_worker(pace_us=600)
+        run.until(lambda: "partitions resumed" in guest.log, "the guest's share")
+        run.until_outputs(3_000)
+        guest.send(signal.SIGTERM)
+        guest.wait(20)
+        run.until_outputs(3_000)
+        verdict = run.verdict()
+    assert verdict.is_exactly_once, verdict
+
+
 def test_a_zombie_is_fenced_and_ends_with_its_own_exit_code(kafka: TestBroker, unique: Unique, tmp_path: Path) -> None:
     with running(kafka, unique, tmp_path, seed=23) as run:
         zombie = run.workers[0]

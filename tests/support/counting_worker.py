@@ -1,6 +1,7 @@
 """A worker on the exactly-once runtime that counts events per key, for tests that break the runtime.
 
 Run: python -m tests.support.counting_worker app=ID topic=T kafka=HOST:PORT [session_timeout_s=6] [fail_at=N]
+     [pace_us=N]
 
 Each event `{"n": i}` under a key leaves one record `{"n": i, "c": count of this key so far}` on `<topic>-out`, and the
 count is the table's value. Lost, doubled or reordered input shows in these numbers.
@@ -8,6 +9,7 @@ count is the table's value. Lost, doubled or reordered input shows in these numb
 
 import struct
 import sys
+import time
 from typing import Any
 
 import msgspec
@@ -19,13 +21,17 @@ PARTITIONS = 4
 
 
 class CountingWorker:
-    """The app and its agent. `fail_at` raises in the middle of a batch at the event with that number."""
+    """The app and its agent. `fail_at` raises in the middle of a batch at the event with that number.
+
+    `pace_us` is what each event takes.
+    """
 
     def __init__(self, arguments: dict[str, str]) -> None:
         app_id, topic = arguments["app"], arguments["topic"]
         session_timeout_s = float(arguments.get("session_timeout_s", "6"))
         self._output, self._changelog = f"{topic}-out", f"{app_id}-counts-changelog"
         self._fail_at = int(arguments.get("fail_at", "-1"))
+        self._pace_s = float(arguments.get("pace_us", "0")) / 1e6
         self.app = ExactlyOnceApp(
             app_id,
             bootstrap_servers=arguments["kafka"],
@@ -52,6 +58,7 @@ class CountingWorker:
     def _apply(self, _tp: Any, partition: OwnedPartition, batch: list[Any]) -> None:
         number, produce = partition.number, partition.producer.produce
         store, dirty = self._table.data, {}
+        time.sleep(self._pace_s * len(batch))
         for record in batch:
             event = msgspec.json.decode(record.value)
             if event["n"] == self._fail_at:
