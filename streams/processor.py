@@ -73,7 +73,6 @@ class Processor:
             records.SalesforceCall: topics.salesforce_calls,
         }
         self._outputs = {kind: (topic, codec_for(kind).encode) for kind, topic in outputs.items()}
-        self._last_timer_look_ms: dict[int, int] = {}
 
     async def handle(self, tp: Any) -> None:
         """Process what waits on one input partition.

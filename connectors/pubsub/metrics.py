@@ -103,7 +103,6 @@ class SourceMetrics:
         delay_s: float,
         now_ms: int,
         newest_ms: int | None,
-        with_position: bool,
     ) -> None:
         """A transaction was committed; `newest_ms` is the CreatedDate of its newest event."""
         self._transactions.inc()
@@ -111,8 +110,6 @@ class SourceMetrics:
         self._written.inc(events)
         if dead_letters:
             self._dead_letters.inc(dead_letters)
-        if with_position:  # else it held nothing but the marker of a gap
-            self.position_stored(now_ms)
         self._delay.observe(delay_s)
         if newest_ms is not None:
             self._lag.set((now_ms - newest_ms) / 1000)

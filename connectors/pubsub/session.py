@@ -260,14 +260,16 @@ class Session:
         self._feed(BatchDurable(batches[-1].sequence))
         received_s = min(self._received_s.pop(batch.sequence) for batch in batches)
         newest = [batch.content.newest_event_at_ms for batch in batches if batch.content.newest_event_at_ms is not None]
+        now_ms = clock.now_ms()
+        if any(batch.replay_id for batch in batches):  # else it held nothing but the marker of a gap
+            self._metrics.position_stored(now_ms)
         self._metrics.committed(
             events=sum(batch.content.events for batch in batches),
             dead_letters=sum(batch.content.dead_letters for batch in batches),
             transaction_s=transaction_s,
             delay_s=clock.monotonic_s() - received_s,
-            now_ms=clock.now_ms(),
+            now_ms=now_ms,
             newest_ms=newest[-1] if newest else None,
-            with_position=any(batch.replay_id for batch in batches),
         )
 
     def _position_record(self, batches: Sequence[Batch]) -> ProducerRecord | None:

@@ -74,7 +74,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish, commit, then forget. Stock forgets first, and replays up to one commit interval."""
+        """Drop what waits, finish and commit what was taken, then forget the rest.
+
+        Stock forgets first, and replays up to one commit interval.
+        """
         self._active_partitions.difference_update(revoked)
         self._paused_partitions.difference_update(revoked)
         self._lags = {}

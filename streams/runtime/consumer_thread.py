@@ -78,8 +78,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
     async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> "Fetched":
         records = await super()._fetch_records(consumer, *args, **kwargs)
         # Nothing was awaited since the records left the fetcher: term and positions are those of this moment.
-        lags = {TP(*place): _lag(state) for place, state in _states(consumer).items()}
-        return Fetched(self.term, records, {tp: lag for tp, lag in lags.items() if lag is not None})
+        states = _states(consumer).items()
+        lags = {TP(*place): lag for place, state in states if (lag := _lag(state)) is not None}
+        return Fetched(self.term, records, lags)
 
     def position_now(self, tp: TP) -> int | None:
         """The next offset the fetcher will hand out; None when it has none yet. Called from another thread."""
