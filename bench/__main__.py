@@ -18,8 +18,8 @@ from bench.results import RESULTS_FILE, Result, save, show
 from bench.setting import Bench
 from bench.source import measure_catch_up, measure_source
 from byoc.errors import ByocError
-from byoc.kafka.local import LocalKafka
-from byoc.kafka.properties import Memory
+from byoc.local_kafka.local import LocalKafka
+from byoc.local_kafka.properties import Memory
 
 Measurement = Callable[[Bench], list[Result]]
 

@@ -17,8 +17,8 @@ from bench.rates import Sample, pace_of
 from bench.results import Result
 from bench.setting import PARTITIONS, Bench, now_ms
 from schemas.codec import encode
-from simulator import entries
-from simulator.seeded import new_uuid, seeded
+from simulator.events import entries
+from simulator.events.seeded import new_uuid, seeded
 
 OPEN_AT_ONCE = 16
 LONG = 5_000

@@ -12,17 +12,17 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from connectors.pubsub.mapping import FieldNames, Mapper, Source
+from connectors.pubsub.converters.byoc import FieldNames, Mapper, Source
 from schemas.codec import encode
 from schemas.records import OutboundEvent
-from simulator import entries
-from simulator.facts import Expectation
-from simulator.routing_desk import Conclusion, Planned, Request
-from simulator.routing_results import routing_result_payload
+from simulator.events import entries
+from simulator.events.facts import Expectation
+from simulator.events.seeded import new_uuid, seeded
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.plan import Script, Step, write_script
 from simulator.scenario.render import Moment, Rendered, render
-from simulator.seeded import new_uuid, seeded
+from simulator.service.routing_desk import Conclusion, Planned, Request
+from simulator.service.routing_results import routing_result_payload
 
 ORG_ID = "00DHs000000DemoMAC"
 SALESFORCE_TOPIC = "/event/ByocOutbound__e"

@@ -25,12 +25,12 @@ from bench.kafka import BY_KEY, CommittedEnds, CommittedReader, GroupProgress, R
 from bench.results import Result
 from bench.setting import PARTITIONS, Bench, now_ms
 from schemas.topics import STATE_TABLES, Topics
-from streams.core.conversation import apply
-from streams.core.rules import Rules
-from streams.core.state import Conversation, RoutingRequest, Seen
-from streams.core.step import CONVERSATIONS, ROUTING, SEEN
+from streams.core.apply import apply
+from streams.core.model.rules import Rules
+from streams.core.model.state import Conversation, RoutingRequest, Seen
+from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN
 from streams.runtime.handoff import MAX_BATCH
-from streams.seen import SeenIndex
+from streams.state.seen import SeenIndex
 
 EVENTS = 200_000  # about 0.9 changelog records each
 REPEATS = 500

@@ -14,10 +14,10 @@ from schemas import records
 from schemas.codec.wire import codec_for
 from schemas.topics import STATE_TABLES, Topics
 from streams import clock
-from streams.core.conversation import apply
-from streams.core.rules import Rules
-from streams.core.state import Conversation, RoutingRequest, Seen
-from streams.core.step import CONVERSATIONS, ROUTING, SEEN, Step
+from streams.core.apply import apply
+from streams.core.model.rules import Rules
+from streams.core.model.state import Conversation, RoutingRequest, Seen
+from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN, Step
 
 _OUTPUTS: dict[Any, str] = {
     records.Delivery: "deliveries",

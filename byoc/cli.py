@@ -35,7 +35,7 @@ PARTS: dict[str, Part] = {
     "simulate": Part("simulator.cli", "simulate", "Serve Salesforce's APIs on this machine."),
     "partner": Part("byoc.partner.cli", "partner", "Run a small partner: channel, router, commands."),
     "explain": Part("byoc.explain.cli", "explain_command", "Say why the customer gets an event, or not."),
-    "kafka": Part("byoc.kafka.cli", "kafka", "Run one node of Apache Kafka on this machine."),
+    "kafka": Part("byoc.local_kafka.cli", "kafka", "Run one node of Apache Kafka on this machine."),
     "topics": Part("byoc.topics.cli", "topics", "Create or check the topics."),
     "fault": Part("byoc.fault.cli", "fault", "Kill, pause and restart the parts under load, then count."),
 }

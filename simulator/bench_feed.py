@@ -5,14 +5,15 @@ the scenario, cut at the ids, and published again and again with fresh ids: the 
 are in the log only, not in the ledger, and start no routing timer.
 """
 
-from simulator import entries, frames, replay_ids
-from simulator.event_schema import EventSchema, PlatformEvent
-from simulator.frames import Frame
-from simulator.org import Org
+from simulator.events import entries, frames
+from simulator.events.event_schema import EventSchema, PlatformEvent
+from simulator.events.frames import Frame
+from simulator.events.seeded import new_uuid, seeded
+from simulator.org import replay_ids
+from simulator.org.org import Org
 from simulator.scenario.options import Kind, ScenarioOptions
 from simulator.scenario.plan import Script, Step, StepKind, write_script
 from simulator.scenario.render import Moment, render
-from simulator.seeded import new_uuid, seeded
 
 TEMPLATES = 2_000
 CONVERSATIONS = 1_000

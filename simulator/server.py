@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from simulator.clock import Clock, SystemClock
-from simulator.org import Org
+from simulator.org.org import Org
 from simulator.pubsub.front import PubSubFront
 from simulator.scenario.stage import Stage
 from simulator.settings import Settings

@@ -7,12 +7,12 @@ from typing import Any
 from schemas.topics import Topics
 from streams import clock
 from streams.agents.inputs import add_agents
-from streams.core.rules import Rules
+from streams.core.model.rules import Rules
 from streams.metrics import Metrics
 from streams.processor import Processor
 from streams.runtime.app import ExactlyOnceApp
 from streams.settings import StreamsSettings
-from streams.tables import Tables
+from streams.state.tables import Tables
 from streams.web.queries import add_queries
 
 

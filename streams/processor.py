@@ -11,16 +11,16 @@ from schemas.codec import DecodeError
 from schemas.codec.wire import codec_for
 from schemas.topics import Topics
 from streams import dead_letters
-from streams.core import conversation as core
-from streams.core.errors import Unparsable
-from streams.core.rules import Rules
-from streams.core.step import SEEN, Step
+from streams.core import apply as core
+from streams.core.model.errors import Unparsable
+from streams.core.model.rules import Rules
+from streams.core.model.step import SEEN, Step
 from streams.metrics import Metrics
-from streams.partition_state import PartitionState
 from streams.runtime.app import ExactlyOnceApp
 from streams.runtime.kafka_client import TransactionalProducer
 from streams.runtime.partition import OwnedPartition
-from streams.tables import Tables
+from streams.state.partition import PartitionState
+from streams.state.tables import Tables
 
 logger = logging.getLogger(__name__)
 

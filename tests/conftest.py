@@ -6,8 +6,8 @@ import hypothesis
 import pytest
 
 from byoc.errors import LocalKafkaError
-from byoc.kafka.local import LocalKafka
 from byoc.kafka_client import answers
+from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
 from schemas.topics import Topics
 from tests.support.kafka import TestBroker, Unique

@@ -8,7 +8,7 @@ import click
 
 from byoc.explain.reading import NotReadable, read_event
 from streams.core.explain import Reason, explain
-from streams.core.rules import Rules
+from streams.core.model.rules import Rules
 
 
 @click.command("explain")

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from connectors.pubsub.mapping import ROUTING_REQUESTED, FieldNames, Mapper, Source, Unreadable
+from connectors.pubsub.converters.byoc import ROUTING_REQUESTED, FieldNames, Mapper, Source, Unreadable
 from schemas.records import OutboundEvent
-from streams.core.reading import compact_json
+from streams.core.model.lenient import compact_json
 
 _PAYLOAD_FIELDS = frozenset({"payload", "entryType", "entryPayload", "conversationIdentifier", "routingParameters"})
 _TYPE, _PAYLOAD = "type", "payload"

@@ -23,7 +23,7 @@ from byoc.settings import Settings
 from connectors import clock
 from connectors.errors import ConnectorError
 from connectors.runtime.connector import Task
-from connectors.sinks.signing import signer_of
+from connectors.sinks.webhook.signing import signer_of
 from schemas.codec import encode
 from schemas.records import CommandKind, PartnerCommand
 from schemas.topics import DEFAULT_PREFIX, Topics

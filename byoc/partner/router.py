@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from byoc.partner.plan import Plan, Shares, decision_for, delay_ms_for, plan_for
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
 from connectors.runtime.connector import Task, WorkerConfig
-from connectors.sinks.dispatcher import Limits
-from connectors.sinks.metrics import SinkMetrics
-from connectors.sinks.port import Done, Dropped, Outcome, Rejected, Stage
-from connectors.sinks.task import SinkSettings, SinkTask
+from connectors.sinks.engine.dispatcher import Limits
+from connectors.sinks.engine.metrics import SinkMetrics
+from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected, Stage
+from connectors.sinks.engine.task import SinkSettings, SinkTask
 from schemas.codec import DecodeError, decode, encode
 from schemas.records import RoutingTask
 from schemas.topics import Topics

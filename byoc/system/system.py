@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byoc import kafka_client
-from byoc.kafka.local import LocalKafka
+from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
 from byoc.system.child import Child
 from byoc.system.configuration import Addresses, new_webhook_secret, write_files

@@ -8,8 +8,8 @@ import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from connectors.config.definition import Password
 from connectors.errors import RetriableError, TerminalError
-from connectors.runtime.config import Password
 
 _TIMEOUT_S = 10.0
 _ABOUT_THE_SCHEMA = frozenset({409, 422})  # incompatible, invalid

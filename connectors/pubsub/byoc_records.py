@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from connectors.kafka.producer import ProducerRecord
-from connectors.pubsub.headers import EventHeaders
-from connectors.pubsub.mapping import Mapper
-from connectors.pubsub.payload import WriterSchema
+from connectors.pubsub.converters.byoc import Mapper
+from connectors.pubsub.converters.headers import EventHeaders
+from connectors.pubsub.converters.payload import WriterSchema
 from schemas.codec import Codec
 from schemas.records import OutboundEvent
 

@@ -3,12 +3,7 @@
 import re
 from typing import Any, Final
 
-from connectors.kafka.producer import TRANSACTION_TIMEOUT_MS
-from connectors.login_config import LOGIN_KEYS
-from connectors.pubsub.protocol import KEEPALIVE_BOUND_S
-from connectors.pubsub.record_makers import ForeignPolicy, Mode
-from connectors.pubsub.schema_frames import SubjectStrategy
-from connectors.runtime.config import (
+from connectors.config.definition import (
     CONNECTOR_KEYS,
     ERROR_KEYS,
     ConfigDef,
@@ -20,6 +15,11 @@ from connectors.runtime.config import (
     non_empty,
     one_of,
 )
+from connectors.kafka.producer import TRANSACTION_TIMEOUT_MS
+from connectors.pubsub.converters.choice import ForeignPolicy, Mode
+from connectors.pubsub.converters.schema_frames import SubjectStrategy
+from connectors.pubsub.protocol.subscription import KEEPALIVE_BOUND_S
+from connectors.salesforce.login_config import LOGIN_KEYS
 
 _SALESFORCE: Final = "Salesforce"
 _REPLAY: Final = "Replay"

@@ -4,14 +4,14 @@ import re
 from collections import Counter
 from typing import Final
 
+from connectors.config.definition import Values
 from connectors.kafka.admin import TopicCreation
 from connectors.kafka.schema_registry import RegistrySettings
-from connectors.login_config import certificates_of
-from connectors.pubsub.mapping import FieldNames
-from connectors.pubsub.raw_records import RawOptions
-from connectors.pubsub.record_makers import ForeignPolicy, Making, Mode
-from connectors.pubsub.schema_frames import FrameSettings, SubjectStrategy
-from connectors.runtime.config import Values
+from connectors.pubsub.converters.byoc import FieldNames
+from connectors.pubsub.converters.choice import ForeignPolicy, Making, Mode
+from connectors.pubsub.converters.raw import RawOptions
+from connectors.pubsub.converters.schema_frames import FrameSettings, SubjectStrategy
+from connectors.salesforce.login_config import certificates_of
 from schemas.topics import Topics
 
 _TOPIC_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from connectors.auth import TokenSource
-from connectors.login_config import credentials_of, route_of
+from connectors.config.definition import ConfigDef, Values, invalid
 from connectors.pubsub.definition import DEFINITION
-from connectors.pubsub.events import GapPolicy, ReplayPreset
 from connectors.pubsub.making_config import creation_of, frames_of, making_of, problems_of
-from connectors.pubsub.protocol import Policy
-from connectors.pubsub.settings import SourceSettings
-from connectors.pubsub.task import SourceTask
-from connectors.pubsub.topic_group import TopicGroup, grouped
-from connectors.pubsub.transport import Endpoint
-from connectors.route import Route
-from connectors.runtime.config import ConfigDef, Values, invalid
+from connectors.pubsub.protocol.messages import GapPolicy, ReplayPreset
+from connectors.pubsub.protocol.subscription import Policy
+from connectors.pubsub.runner.settings import SourceSettings
+from connectors.pubsub.runner.task import SourceTask
+from connectors.pubsub.runner.topic_group import TopicGroup, grouped
+from connectors.pubsub.runner.transport import Endpoint
 from connectors.runtime.connector import ConnectorType, Task, WorkerConfig
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.login_config import credentials_of, route_of
+from connectors.salesforce.network import Route
 from schemas.topics import Topics
 
 CLASS_NAME: Final = "connectors.pubsub.PubSubSource"

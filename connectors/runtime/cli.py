@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from connectors.config.properties import parse_connector, parse_properties
+from connectors.config.providers import Redaction, providers_of
 from connectors.errors import ConnectorError
 from connectors.kafka.admin import cluster_id, ensure_compacted
 from connectors.runtime.connector import WorkerConfig
 from connectors.runtime.logs import configure
-from connectors.runtime.properties import parse_connector, parse_properties
-from connectors.runtime.providers import Redaction, providers_of
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
 from connectors.runtime.worker_config import WorkerSettings, worker_settings

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import click
 
+from connectors.config.definition import REQUIRED, ConfigDef, Key, Kind
 from connectors.runtime import worker_config
-from connectors.runtime.config import REQUIRED, ConfigDef, Key, Kind
 from connectors.runtime.registry import CLASSES, connector_class
 
 _INTRODUCTION = """\

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from connectors.config.definition import ConfigDef
 from connectors.errors import TaskFailed
-from connectors.runtime.config import ConfigDef
 
 __all__ = ["Connector", "ConnectorClass", "ConnectorType", "Task", "TaskFailed", "WorkerConfig"]
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from connectors.config.providers import ConfigProviders, Redaction
 from connectors.errors import ConfigError
 from connectors.runtime.connector import Connector, ConnectorType, Task, TaskFailed, WorkerConfig
-from connectors.runtime.providers import ConfigProviders, Redaction
 from connectors.runtime.registry import connector_class
 
 log = logging.getLogger(__name__)

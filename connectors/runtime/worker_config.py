@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.runtime.config import ConfigDef, Importance, Key, Kind, at_least, invalid, non_empty
+from connectors.config.definition import ConfigDef, Importance, Key, Kind, at_least, invalid, non_empty
 from connectors.runtime.connector import WorkerConfig
 from schemas.topics import DEFAULT_PREFIX, Topics
 

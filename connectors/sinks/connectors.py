@@ -5,10 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from connectors import clock
-from connectors.auth import TokenSource
-from connectors.login_config import LOGIN_KEYS, credentials_of, route_of
-from connectors.route import Route
-from connectors.runtime.config import (
+from connectors.config.definition import (
     CONNECTOR_KEYS,
     ERROR_KEYS,
     ConfigDef,
@@ -21,13 +18,16 @@ from connectors.runtime.config import (
     non_empty,
 )
 from connectors.runtime.connector import ConnectorType, Task, WorkerConfig
-from connectors.sinks.dispatcher import Limits
-from connectors.sinks.http import HttpClient, RetryPolicy
-from connectors.sinks.interaction import InteractionCaller, Service
-from connectors.sinks.metrics import SinkMetrics
-from connectors.sinks.signing import signer_of
-from connectors.sinks.task import SinkSettings, SinkTask
-from connectors.sinks.webhook import WebhookPoster
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.login_config import LOGIN_KEYS, credentials_of, route_of
+from connectors.salesforce.network import Route
+from connectors.sinks.engine.dispatcher import Limits
+from connectors.sinks.engine.metrics import SinkMetrics
+from connectors.sinks.engine.task import SinkSettings, SinkTask
+from connectors.sinks.http.client import HttpClient, RetryPolicy
+from connectors.sinks.interaction.sink import InteractionCaller, Service
+from connectors.sinks.webhook.signing import signer_of
+from connectors.sinks.webhook.sink import WebhookPoster
 from schemas.topics import Topics
 
 _MAX_LANES = 1024  # conversations in progress, those that wait for their next attempt included: one small task each
@@ -82,7 +82,7 @@ def _sink_keys(*, timeout_key: str, max_inflight: int, hold_max_s: float) -> Con
 
 
 class WebhookSink:
-    """Posts deliveries to the partner's channel; see `connectors.sinks.webhook` for the protocol."""
+    """Posts deliveries to the partner's channel; see `connectors.sinks.webhook.sink` for the protocol."""
 
     type: ClassVar[ConnectorType] = ConnectorType.SINK
     definition: ClassVar[ConfigDef] = (
@@ -131,7 +131,7 @@ class WebhookSink:
 
 
 class InteractionSink:
-    """Makes calls to the Interaction Service API; see `connectors.sinks.interaction`."""
+    """Makes calls to the Interaction Service API; see `connectors.sinks.interaction.sink`."""
 
     type: ClassVar[ConnectorType] = ConnectorType.SINK
     definition: ClassVar[ConfigDef] = (

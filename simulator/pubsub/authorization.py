@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from simulator.pubsub import failures
-from simulator.tokens import Tokens
+from simulator.faults import failures
+from simulator.org.tokens import Tokens
 
 _REQUIRED = ("accesstoken", "instanceurl", "tenantid")
 

@@ -1,6 +1,6 @@
 """Flow control of one Subscribe call: how many events the client still wants. Pure."""
 
-from simulator.pubsub import failures
+from simulator.faults import failures
 
 MAX_OUTSTANDING = 100  # per Subscribe call; larger requests are treated as this many
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from simulator.org import Org
+from simulator.org.org import Org
 from simulator.pubsub.server import PortInUseError, PubSubServer
 from simulator.wire.edge import Edge
 from simulator.wire.identity import Identity

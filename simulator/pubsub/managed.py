@@ -4,12 +4,12 @@ import random
 from typing import Any
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator import replay_ids
-from simulator.event_log import EventLog, Preset
-from simulator.managed import ManagedSubscription, ManagedSubscriptions, is_id
-from simulator.pubsub import failures
+from simulator.faults import failures
+from simulator.org import replay_ids
+from simulator.org.event_log import EventLog, Preset
+from simulator.org.managed import ManagedSubscription, ManagedSubscriptions, is_id
+from simulator.org.replay_ids import ReplayIdError
 from simulator.pubsub.subscription import Response, Subscription
-from simulator.replay_ids import ReplayIdError
 
 
 class ManagedStream(Subscription):

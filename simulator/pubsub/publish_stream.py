@@ -5,9 +5,9 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.org import Org
-from simulator.pubsub import failures
-from simulator.pubsub.calls import Call, PlainEnd
+from simulator.faults import failures
+from simulator.org.open_calls import Call, PlainEnd
+from simulator.org.org import Org
 from simulator.pubsub.publishing import publish
 
 _PIPELINED = 16  # requests that may wait for their response; the next one waits for room

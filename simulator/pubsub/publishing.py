@@ -1,8 +1,8 @@
 """The Publish RPC: a result per event, no check of the payload, limits of size."""
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.org import Org
-from simulator.pubsub import failures
+from simulator.faults import failures
+from simulator.org.org import Org
 
 MAX_EVENT_BYTES = 1_000_000  # a larger event fails alone
 MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a larger request fails as a whole, by the proxy in front

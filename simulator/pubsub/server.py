@@ -11,17 +11,17 @@ import grpc
 import grpc.aio
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.org import Org
-from simulator.pubsub import failures
+from simulator.events.seeded import seeded
+from simulator.faults import failures
+from simulator.faults.failures import RpcError
+from simulator.org.open_calls import Call, WireFault
+from simulator.org.org import Org
 from simulator.pubsub.authorization import authorize
-from simulator.pubsub.calls import Call, WireFault
-from simulator.pubsub.failures import RpcError
 from simulator.pubsub.managed import ManagedStream
 from simulator.pubsub.publish_stream import PublishStream
 from simulator.pubsub.publishing import publish
 from simulator.pubsub.stream import SubscribeStream
 from simulator.pubsub.subscription import Subscription
-from simulator.seeded import seeded
 from simulator.wire.identity import Identity
 
 SERVICE = "eventbus.v1.PubSub"

@@ -5,9 +5,9 @@ import math
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
-from simulator.org import Org
-from simulator.pubsub import failures
-from simulator.pubsub.calls import Call, PlainEnd, WireFault
+from simulator.faults import failures
+from simulator.org.open_calls import Call, PlainEnd, WireFault
+from simulator.org.org import Org
 from simulator.pubsub.subscription import Response, Subscription
 from simulator.wire.marks import Mark, MarkKind
 

@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from simulator import frames
-from simulator.event_log import EventLog, Preset, UnknownTopicError
-from simulator.pubsub import failures
+from simulator.events import frames
+from simulator.faults import failures
+from simulator.org.event_log import EventLog, Preset, UnknownTopicError
+from simulator.org.replay_ids import ReplayIdError
 from simulator.pubsub.credit import Credit
-from simulator.replay_ids import ReplayIdError
 
 _FEW = 25
 

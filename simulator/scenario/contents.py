@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from simulator import entries
-from simulator.entries import Json
+from simulator.events import entries
+from simulator.events.entries import Json
 
 Builder = Callable[[str, str], Json]
 

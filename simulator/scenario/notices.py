@@ -5,8 +5,8 @@ its confirmation; the consultation is another conversation, of which nothing is;
 before anyone is asked for.
 """
 
-from simulator import entries
-from simulator.entries import Json
+from simulator.events import entries
+from simulator.events.entries import Json
 from simulator.scenario.plan import Script, Step, StepKind
 
 NOTICES = frozenset(

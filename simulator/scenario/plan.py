@@ -7,11 +7,11 @@ import random
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from simulator.routing_desk import Planned
+from simulator.events.seeded import new_record_id, new_uuid, seeded
 from simulator.scenario.contents import OTHER_FORMATS, PLAIN_TEXT
 from simulator.scenario.options import Kind, ScenarioOptions
 from simulator.scenario.texts import some_text, some_whisper
-from simulator.seeded import new_record_id, new_uuid, seeded
+from simulator.service.routing_desk import Planned
 
 CHANNEL_ADDRESS_ID = "c0ffee00-0000-4000-8000-0000000000c1"
 ROLL_CALL = 8  # the first conversations of a play, which share every kind among them

@@ -4,16 +4,16 @@ import asyncio
 import heapq
 from dataclasses import dataclass, field
 
-from simulator import entries
-from simulator.entries import Json
-from simulator.org import Org
-from simulator.routing_desk import Conclusion, Planned, Request
+from simulator.events import entries
+from simulator.events.entries import Json
+from simulator.events.seeded import seeded
+from simulator.org.org import Org
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.pacing import SLICE_S, Pacer
 from simulator.scenario.plan import RoutingPlan, Script, Step, StepKind, write_script
 from simulator.scenario.render import Moment, Rendered, render, render_state
-from simulator.seeded import seeded
-from simulator.service_desk import AgentWork
+from simulator.service.routing_desk import Conclusion, Planned, Request
+from simulator.service.service_desk import AgentWork
 
 # A second request, and the end of the session, come after the request before them has ended.
 _DECLINE_AFTER_MS = 50

@@ -5,9 +5,9 @@ The facts beside each payload are what the play means by it, not read back from 
 
 from dataclasses import dataclass
 
-from simulator import entries
-from simulator.entries import Json
-from simulator.facts import Expectation, Facts, RoutingFacts
+from simulator.events import entries
+from simulator.events.entries import Json
+from simulator.events.facts import Expectation, Facts, RoutingFacts
 from simulator.scenario.contents import BUILDERS
 from simulator.scenario.notices import NOTICES, notice
 from simulator.scenario.plan import CHANNEL_ADDRESS_ID, RoutingPlan, Script, Step, StepKind

@@ -5,7 +5,7 @@ import logging
 
 import msgspec
 
-from simulator.org import Org
+from simulator.org.org import Org
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.player import Player
 

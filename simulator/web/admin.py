@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from simulator.event_log import UnknownTopicError
-from simulator.org import Org
+from simulator.org.event_log import UnknownTopicError
+from simulator.org.org import Org
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.stage import Progress, ScenarioRunningError, Stage
 from simulator.web import admin_messages as messages

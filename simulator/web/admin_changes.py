@@ -1,10 +1,10 @@
 """The call that publishes change events."""
 
-from simulator.change_events import Change
-from simulator.event_log import UnknownTopicError
-from simulator.event_schema import PayloadError
-from simulator.ledger import Entry
-from simulator.org import Org
+from simulator.events.change_events import Change
+from simulator.events.event_schema import PayloadError
+from simulator.org.event_log import UnknownTopicError
+from simulator.org.ledger import Entry
+from simulator.org.org import Org
 from simulator.web.admin_topics import unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
 

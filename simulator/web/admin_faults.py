@@ -1,10 +1,10 @@
 """The calls about faults: order one, list them, take one back."""
 
-from simulator.event_log import UnknownTopicError
-from simulator.event_schema import PayloadError
+from simulator.events.event_schema import PayloadError
 from simulator.faults.book import FaultRefusedError, Order
 from simulator.faults.fault import AnyFault
-from simulator.org import Org
+from simulator.org.event_log import UnknownTopicError
+from simulator.org.org import Org
 from simulator.web import admin_messages as messages
 from simulator.web.admin_topics import unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError

@@ -1,9 +1,9 @@
 """The calls about managed subscriptions, which an administrator of a real org makes with the Tooling API."""
 
-from simulator.event_log import UnknownTopicError
-from simulator.managed import ManagedSubscription, TooManyError
-from simulator.org import Org
-from simulator.pubsub import failures
+from simulator.faults import failures
+from simulator.org.event_log import UnknownTopicError
+from simulator.org.managed import ManagedSubscription, TooManyError
+from simulator.org.org import Org
 from simulator.web import admin_messages as messages
 from simulator.web.admin_topics import unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError

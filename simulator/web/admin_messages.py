@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Meta
 
 from simulator.faults.book import Order
-from simulator.ledger import Entry
-from simulator.managed import ManagedSubscription
-from simulator.pubsub.calls import OpenCall
-from simulator.routing_desk import Request
-from simulator.service_desk import AgentWork
+from simulator.org.ledger import Entry
+from simulator.org.managed import ManagedSubscription
+from simulator.org.open_calls import OpenCall
+from simulator.service.routing_desk import Request
+from simulator.service.service_desk import AgentWork
 
 LARGEST_PAGE = 10_000
 

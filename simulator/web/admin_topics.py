@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator import entries
-from simulator.event_log import UnknownTopicError
-from simulator.event_schema import DeclaredSchema, PayloadError
-from simulator.ledger import Entry
-from simulator.org import Org
+from simulator.events import entries
+from simulator.events.event_schema import DeclaredSchema, PayloadError
+from simulator.org.event_log import UnknownTopicError
+from simulator.org.ledger import Entry
+from simulator.org.org import Org
 from simulator.web import admin_messages as messages
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
 

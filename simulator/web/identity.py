@@ -6,7 +6,7 @@ import json
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from simulator.org import Org
+from simulator.org.org import Org
 from simulator.web.json_replies import json_reply
 from simulator.web.oauth import TOKEN_PATH, USER_ID
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator import service_bodies as bodies
-from simulator.org import Org
-from simulator.routing_answers import read_answer
-from simulator.routing_desk import AnswerRejectedError
+from simulator.org.org import Org
+from simulator.service import service_bodies as bodies
+from simulator.service.routing_answers import read_answer
+from simulator.service.routing_desk import AnswerRejectedError
 from simulator.web.json_replies import error_reply, json_reply
 
 _BASE = "/api/v1"

@@ -23,9 +23,9 @@ from oauthlib.oauth2.rfc6749 import errors
 from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 from oauthlib.oauth2.rfc6749.tokens import OAuth2Token, TokenBase
 
-from simulator.org import Org
+from simulator.org.org import Org
+from simulator.org.tokens import same_secret
 from simulator.settings import Settings
-from simulator.tokens import same_secret
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  # a path
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from simulator.org import Org
+from simulator.org.org import Org
 from simulator.pubsub.server import PortInUseError
 from simulator.scenario.stage import Stage
 from simulator.web import identity, interaction, oauth, soap

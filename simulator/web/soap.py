@@ -5,8 +5,8 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from simulator.org import Org
-from simulator.tokens import same_secret
+from simulator.org.org import Org
+from simulator.org.tokens import same_secret
 from simulator.web.oauth import USER_ID, password_is_right
 
 _MAX_BODY_BYTES = 64 * 1024

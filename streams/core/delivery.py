@@ -7,13 +7,13 @@ guard before all of them: `conversation.apply` knows an entry by its key and doe
 from enum import StrEnum
 
 from schemas.records import Delivery, DeliveryKind, OutboundEvent
-from streams.core.content import ANSWERS, CONTAINERS
-from streams.core.content_formats import FORMATS
-from streams.core.entries import EPHEMERAL, FLAG_LOWER, FLAG_RAISE, MESSAGE, NOTE, PROGRESS, TYPING_STARTED, Entry
-from streams.core.keys import digest
-from streams.core.reading import as_filled_text, as_object
-from streams.core.rules import Rules
-from streams.core.state import Conversation
+from streams.core.content.content import ANSWERS, CONTAINERS
+from streams.core.content.formats import FORMATS
+from streams.core.model.entries import EPHEMERAL, FLAG_LOWER, FLAG_RAISE, MESSAGE, NOTE, PROGRESS, TYPING_STARTED, Entry
+from streams.core.model.keys import digest
+from streams.core.model.lenient import as_filled_text, as_object
+from streams.core.model.rules import Rules
+from streams.core.model.state import Conversation
 
 
 class Withheld(StrEnum):

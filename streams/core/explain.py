@@ -6,16 +6,16 @@ from typing import Any
 import msgspec
 
 from schemas.records import Delivery, OutboundEvent, RoutingOutcome, RoutingTask
-from streams.core.content import ANSWERS
-from streams.core.conversation import apply
-from streams.core.entries import EPHEMERAL, MESSAGE, ROUTING_RESULT, ROUTING_WORK_RESULT, STATE, Entry
-from streams.core.errors import Unparsable
-from streams.core.parse import ROUTING_REQUESTED, parse_entry, parse_routing
-from streams.core.reading import json_value
-from streams.core.results import routing_result, work_result
-from streams.core.rules import Rules
-from streams.core.state import Conversation, RoutingRequest, Seen
-from streams.core.step import Step
+from streams.core.apply import apply
+from streams.core.content.content import ANSWERS
+from streams.core.model.entries import EPHEMERAL, MESSAGE, ROUTING_RESULT, ROUTING_WORK_RESULT, STATE, Entry
+from streams.core.model.errors import Unparsable
+from streams.core.model.lenient import json_value
+from streams.core.model.rules import Rules
+from streams.core.model.state import Conversation, RoutingRequest, Seen
+from streams.core.model.step import Step
+from streams.core.parsing.parse import ROUTING_REQUESTED, parse_entry, parse_routing
+from streams.core.parsing.results import routing_result, work_result
 
 
 class DeliveryClass(StrEnum):

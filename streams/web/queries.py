@@ -3,12 +3,12 @@
 from typing import Any
 
 from schemas.topics import Topics
-from streams.core.receipts import delivery_status
-from streams.core.rules import Rules
-from streams.core.step import CONVERSATIONS
+from streams.core.conversation.receipts import delivery_status
+from streams.core.model.rules import Rules
+from streams.core.model.step import CONVERSATIONS
 from streams.metrics import Metrics
 from streams.runtime.app import ExactlyOnceApp
-from streams.tables import Tables
+from streams.state.tables import Tables
 from streams.web import views
 from streams.web.ownership import Ownership
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from streams.core.attempts import attempts_of
-from streams.core.details import NOTHING
-from streams.core.rules import Rules
-from streams.core.state import Conversation, RoutingRequest
+from streams.core.model.details import NOTHING
+from streams.core.model.rules import Rules
+from streams.core.model.state import Conversation, RoutingRequest
+from streams.core.routing.attempts import attempts_of
 
 REDACTED = "redacted"
 

@@ -9,7 +9,7 @@ from compose_pydantic import ComposeSpecification
 from pydantic import ValidationError
 
 from byoc.cli import main
-from connectors.runtime.properties import parse_connector, parse_properties
+from connectors.config.properties import parse_connector, parse_properties
 from connectors.runtime.registry import connector_class
 from connectors.runtime.worker_config import worker_settings
 from tests.support.sources import ROOT

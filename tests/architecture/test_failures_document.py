@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.source_mutants import FURTHER, ROWS
-from tests.support.mutation import mutated
+from tests.mutation.mutant import mutated
+from tests.mutation.source import FURTHER, ROWS
 from tests.support.sources import ROOT, python_files
 
 TEXT = (ROOT / "docs" / "failures.md").read_text()

@@ -12,7 +12,7 @@ from tests.support.sources import PRODUCT, ROOT, python_files, shown
 
 # Each client library has one importer per top-level package: only there its errors and settings are known.
 IMPORTERS: dict[str, dict[str, str]] = {
-    "grpc": {"connectors": "connectors/pubsub/transport.py", "simulator": "simulator/pubsub/server.py"},
+    "grpc": {"connectors": "connectors/pubsub/runner/transport.py", "simulator": "simulator/pubsub/server.py"},
     "confluent_kafka": {
         "connectors": "connectors/kafka/",
         "streams": "streams/runtime/kafka_client.py",
@@ -21,12 +21,12 @@ IMPORTERS: dict[str, dict[str, str]] = {
     "aiokafka": {"streams": "streams/runtime/"},
     "fastavro": {
         "schemas": "schemas/codec/",
-        "connectors": "connectors/pubsub/payload.py",
-        "simulator": "simulator/event_schema.py",
+        "connectors": "connectors/pubsub/converters/payload.py",
+        "simulator": "simulator/events/event_schema.py",
     },
     "faust": {"streams": "streams/"},
-    "oauthlib": {"connectors": "connectors/auth.py", "simulator": "simulator/web/oauth.py"},
-    "jwt": {"connectors": "connectors/auth.py", "simulator": "simulator/"},
+    "oauthlib": {"connectors": "connectors/salesforce/auth.py", "simulator": "simulator/web/oauth.py"},
+    "jwt": {"connectors": "connectors/salesforce/auth.py", "simulator": "simulator/"},
     "rich": {"byoc": "byoc/demo/"},
 }
 

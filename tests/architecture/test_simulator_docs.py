@@ -9,7 +9,7 @@ import pytest
 from simulator.clock import SystemClock
 from simulator.faults.book import FaultBook
 from simulator.faults.fault import AnyFault
-from simulator.org import Org
+from simulator.org.org import Org
 from simulator.scenario.stage import Stage
 from simulator.settings import Settings
 from simulator.web.admin import Admin

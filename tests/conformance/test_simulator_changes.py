@@ -3,8 +3,8 @@
 import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.change_events import ALL_CHANGES, Change, ChangeSchema, change_topic
-from simulator.event_schema import PayloadError
+from simulator.events.change_events import ALL_CHANGES, Change, ChangeSchema, change_topic
+from simulator.events.event_schema import PayloadError
 from tests.support.faulty_org import faulty
 from tests.support.pubsub_client import fetch, read_events, subscribe
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.event_log import UnknownTopicError
+from simulator.org.event_log import UnknownTopicError
 from tests.support.faulty_org import Org, faulty
 from tests.support.pubsub_client import CUSTOM, TOPIC, fetch, ids, read_events, subscribe, until
 from tests.support.simulator import message_payload

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from simulator import entries
+from simulator.events import entries
 from tests.support.published import published_events
 from tests.support.simulator import CHANNEL_ADDRESS_ID, END_USER_SUBJECT, RunningSimulator, running_simulator
 

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulator import entries
+from simulator.events import entries
 from tests.support.published import published_events
 from tests.support.simulator import CHANNEL_ADDRESS_ID, END_USER_SUBJECT, RunningSimulator, running_simulator
 

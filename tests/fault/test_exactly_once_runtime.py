@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc.kafka.local import LocalKafka
+from byoc.local_kafka.local import LocalKafka
 from streams.runtime.app import EXIT_LOST
 from tests.support.fault_run import FaultRun, fault_run
 from tests.support.kafka import TestBroker, Unique

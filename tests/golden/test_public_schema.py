@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from byoc.explain.reading import read_event
-from streams.core.entries import EPHEMERAL, NEVER, STATE
 from streams.core.explain import explain
-from streams.core.rules import Rules
+from streams.core.model.entries import EPHEMERAL, NEVER, STATE
+from streams.core.model.rules import Rules
 from tests.support.content import lost
 from tests.support.domain import END_USER, T0, party
 from tests.support.public_schema import Mode, PublicSchema, SchemaFile, Shape, interactions, routing_requests

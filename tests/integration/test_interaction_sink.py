@@ -9,11 +9,11 @@ import pytest
 
 from connectors import clock
 from connectors.errors import TaskFailed
-from connectors.sinks.interaction import APIS
+from connectors.sinks.interaction.sink import APIS
 from schemas.records import CallOutcome, SalesforceCall, SalesforceCallResult
 from schemas.topics import Topics
-from simulator import entries
-from simulator.routing_desk import Conclusion
+from simulator.events import entries
+from simulator.service.routing_desk import Conclusion
 from tests.support.kafka import TestBroker
 from tests.support.scripted_http import Reply, ScriptedServer, scripted_server
 from tests.support.simulator import CHANNEL_ADDRESS_ID, END_USER_SUBJECT, RunningSimulator, running_simulator

@@ -14,7 +14,7 @@ import pytest
 
 from byoc import kafka_client
 from byoc.errors import BrokerError, LocalKafkaError, PortInUseError, ToolMissingError
-from byoc.kafka.local import LocalKafka
+from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
 from tests.support.kafka import TestBroker, Unique
 
@@ -53,7 +53,7 @@ def test_a_paused_broker_answers_nothing_until_it_continues(own_kafka: LocalKafk
 
 OWNER = """
 import sys, threading, time
-from byoc.kafka.local import LocalKafka
+from byoc.local_kafka.local import LocalKafka
 kafka = LocalKafka()
 # Started from a thread that ends: the broker follows the process, not the thread.
 thread = threading.Thread(target=kafka.start)

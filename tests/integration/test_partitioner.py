@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from byoc.kafka.jars import ensure_jars
-from byoc.kafka.tools import find_java
+from byoc.local_kafka.jars import ensure_jars
+from byoc.local_kafka.tools import find_java
 from byoc.settings import Settings
 from tests.support.kafka import TestBroker, Unique
 

@@ -4,7 +4,7 @@ import pytest
 
 from connectors import clock
 from schemas.records import CallOutcome, SalesforceCall
-from simulator import entries
+from simulator.events import entries
 from tests.support.connect_proxy import connect_proxy
 from tests.support.simulator import CHANNEL_ADDRESS_ID, END_USER_SUBJECT, running_simulator
 from tests.support.sinks import eventually, interaction_task, produce_calls, results, running

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc.kafka.local import LocalKafka
+from byoc.local_kafka.local import LocalKafka
 from connectors import clock
 from schemas.topics import Topics
 from tests.support.channel import RunningChannel, running_channel

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from connectors.errors import RetriableError, TerminalError
-from connectors.sinks.http import Answer, Exchanged, HttpClient, Refused, RetryPolicy, Verdict
-from connectors.sinks.http_status import is_temporary
+from connectors.sinks.http.client import Answer, Exchanged, HttpClient, Refused, RetryPolicy, Verdict
+from connectors.sinks.http.status import is_temporary
 from tests.support.scripted_http import Reply, ScriptedServer, scripted_server
 from tests.support.sinks import eventually
 

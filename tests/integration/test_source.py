@@ -12,14 +12,14 @@ from connectors import clock
 from connectors.kafka.errors import Fenced
 from connectors.kafka.offsets import offset_key, read_offsets
 from connectors.kafka.producer import TransactionalProducer
-from connectors.pubsub import session as session_module
-from connectors.pubsub.offset_value import offset_of, partition_of
+from connectors.pubsub.runner import session as session_module
+from connectors.pubsub.runner.offset_value import offset_of, partition_of
 from connectors.runtime.connector import TaskFailed
 from schemas.codec import decode, encode
 from schemas.records import OutboundEvent
 from schemas.topics import Topics
-from simulator import frames
-from simulator.ledger import Entry
+from simulator.events import frames
+from simulator.org.ledger import Entry
 from tests.support.hanging import leave_hanging, unverified_writes
 from tests.support.kafka import TestBroker, Unique
 from tests.support.simulator import RunningSimulator, message_payload, running_simulator

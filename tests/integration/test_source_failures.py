@@ -14,11 +14,11 @@ from itertools import pairwise
 import pytest
 
 from bench.far_away import far_away
-from connectors.pubsub.protocol import Policy
+from connectors.pubsub.protocol.subscription import Policy
 from connectors.runtime.connector import TaskFailed
-from simulator.event_schema import EventSchema
+from simulator.events.event_schema import EventSchema
 from simulator.faults import fault
-from simulator.pubsub.failures import Status
+from simulator.faults.failures import Status
 from tests.support.dying_source import EXIT_FAILED, dying_source
 from tests.support.kafka import TestBroker
 from tests.support.mirror import Mirror

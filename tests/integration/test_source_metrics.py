@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.kafka.offsets import offset_key
-from connectors.pubsub.offset_value import offset_of, partition_of
+from connectors.pubsub.runner.offset_value import offset_of, partition_of
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
 from simulator.faults import fault

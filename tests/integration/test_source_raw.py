@@ -13,8 +13,8 @@ import pytest
 from byoc.kafka_client import Message
 from connectors.runtime.connector import TaskFailed
 from schemas.topics import Topics
-from simulator.change_events import FIRST_COMMIT_NUMBER, Change
-from simulator.event_schema import AddedField
+from simulator.events.change_events import FIRST_COMMIT_NUMBER, Change
+from simulator.events.event_schema import AddedField
 from simulator.faults.fault import ChangeSchema as ChangeFields
 from simulator.faults.fault import Damage
 from tests.support.kafka import TestBroker

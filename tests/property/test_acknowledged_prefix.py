@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.sinks.acknowledged import AcknowledgedPrefix
+from connectors.sinks.engine.acknowledged import AcknowledgedPrefix
 
 
 @st.composite

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.pubsub.events import (
+from connectors.pubsub.protocol.messages import (
     BatchDurable,
     Deliver,
     FetchReceived,
@@ -16,7 +16,7 @@ from connectors.pubsub.events import (
     Started,
     TimerFired,
 )
-from connectors.pubsub.protocol import Policy, Subscription
+from connectors.pubsub.protocol.subscription import Policy, Subscription
 
 ROUND_TRIPS = 40
 CREDIT = 100

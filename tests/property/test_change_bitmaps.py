@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.pubsub.bitmaps import BitmapError, Field, names_of
+from connectors.pubsub.converters.bitmaps import BitmapError, Field, names_of
 
 NAMES = st.lists(st.text("abcdefXYZ_", min_size=1, max_size=6), min_size=1, max_size=80, unique=True)
 TREES = st.builds(

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.pubsub.mapping import FieldNames, Mapper, Source
+from connectors.pubsub.converters.byoc import FieldNames, Mapper, Source
 from schemas.records import OutboundEvent
 from tests.support.domain import CHANNEL, END_USER, ORG, T0, Partition, party, text_body
 

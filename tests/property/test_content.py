@@ -9,18 +9,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import streams.core.content_form
-import streams.core.content_formats
-import streams.core.content_parts
-from streams.core.content import CONTAINERS, content_of
-from streams.core.content_formats import FORMATS
+import streams.core.content.form
+import streams.core.content.formats
+import streams.core.content.parts
+from streams.core.content.content import CONTAINERS, content_of
+from streams.core.content.formats import FORMATS
 from tests.support.content import KIND_WORDS, lost
 
 # The words that the builders look for, read from their sources; and one that nobody looks for.
 WORDS = sorted(
     {
         word
-        for module in (streams.core.content_form, streams.core.content_formats, streams.core.content_parts)
+        for module in (streams.core.content.form, streams.core.content.formats, streams.core.content.parts)
         for word in re.findall(r'"([a-z]+[A-Za-z]*)"', Path(module.__file__ or "").read_text())
     }
     - KIND_WORDS

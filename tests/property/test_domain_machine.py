@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from schemas.records import Delivery, RoutingTask, SalesforceCall
-from streams.core.conversation import Input
-from streams.core.rules import Rules
-from streams.core.state import RoutingRequest
-from streams.core.step import ROUTING
+from streams.core.apply import Input
+from streams.core.model.rules import Rules
+from streams.core.model.state import RoutingRequest
+from streams.core.model.step import ROUTING
 from tests.support.domain import (
     SECOND,
     T0,

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from connectors.sinks.lanes import Lanes
+from connectors.sinks.engine.key_queues import Lanes
 
 NAMES = st.sampled_from("abcdef")
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.parse import lenient_entry, typed_entry
+from streams.core.parsing.parse import lenient_entry, typed_entry
 from tests.support.domain import CHANNEL, Partition, event, message, typing
 
 ids = st.one_of(st.none(), st.sampled_from(["", "e1", "x" * 40]), st.text(max_size=5))

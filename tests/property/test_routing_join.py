@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.records import RoutingOutcome, RoutingTask, SalesforceCall
-from streams.core.state import RoutingRequest
-from streams.core.step import ROUTING
+from streams.core.model.state import RoutingRequest
+from streams.core.model.step import ROUTING
 from tests.support.domain import T0, Partition
 from tests.support.histories import HORIZON_MS, History, Reading, histories, readings
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.pubsub.payload import PayloadError, writer_schema
+from connectors.pubsub.converters.payload import PayloadError, writer_schema
 
 VALUES = {
     "string": st.text(max_size=200),

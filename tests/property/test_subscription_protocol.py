@@ -20,10 +20,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from connectors.pubsub.backoff import Backoff
-from connectors.pubsub.credit import GATHER_S
-from connectors.pubsub.errors import Action, Fault
-from connectors.pubsub.events import (
+from connectors.pubsub.protocol.backoff import Backoff
+from connectors.pubsub.protocol.credit import GATHER_S
+from connectors.pubsub.protocol.faults import Action, Fault
+from connectors.pubsub.protocol.messages import (
     BatchDurable,
     Checkpoint,
     CloseStream,
@@ -45,7 +45,7 @@ from connectors.pubsub.events import (
     StreamOpened,
     TimerFired,
 )
-from connectors.pubsub.protocol import EVENT_ATTEMPTS, PAUSE_SPREAD, Phase, Policy, Subscription
+from connectors.pubsub.protocol.subscription import EVENT_ATTEMPTS, PAUSE_SPREAD, Phase, Policy, Subscription
 
 BASE_S, MAX_S = 0.5, 30.0
 JITTER = st.floats(0, 1, exclude_max=True)

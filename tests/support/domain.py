@@ -19,11 +19,11 @@ from schemas.records import (
     SalesforceCall,
     SalesforceCallResult,
 )
-from streams.core.conversation import Input, apply, apply_receipts, due_at_ms, expire
-from streams.core.keys import digest
-from streams.core.rules import Rules
-from streams.core.state import Conversation, RoutingRequest, Seen, Told, Value
-from streams.core.step import CONVERSATIONS, ROUTING, SEEN, Step
+from streams.core.apply import Input, apply, apply_receipts, due_at_ms, expire
+from streams.core.model.keys import digest
+from streams.core.model.rules import Rules
+from streams.core.model.state import Conversation, RoutingRequest, Seen, Told, Value
+from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN, Step
 
 T0 = 1_767_225_600_000
 SECOND = 1_000

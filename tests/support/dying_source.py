@@ -22,10 +22,10 @@ from typing import Any, ClassVar
 from connectors.errors import TaskFailed
 from connectors.kafka.offsets import read_offsets
 from connectors.kafka.producer import ProducerRecord, TransactionalProducer
-from connectors.pubsub import session
+from connectors.pubsub.runner import session
+from connectors.pubsub.runner.stream import Stream
+from connectors.pubsub.runner.transport import Fetched
 from connectors.pubsub.source import PubSubSource
-from connectors.pubsub.stream import Stream
-from connectors.pubsub.transport import Fetched
 from schemas.topics import Topics
 from tests.support.mirror import Mirror
 from tests.support.source import NAME, source_config, source_worker

@@ -10,11 +10,11 @@ from typing import Any
 
 from byoc.errors import BrokerError
 from byoc.kafka_client import Message
-from connectors.pubsub.offset_value import replay_id_of
-from connectors.pubsub.task import SourceTask
+from connectors.pubsub.runner.offset_value import replay_id_of
+from connectors.pubsub.runner.task import SourceTask
 from schemas.topics import Topics
 from simulator.faults.book import Order
-from simulator.ledger import Entry
+from simulator.org.ledger import Entry
 from tests.support.kafka import TestBroker
 from tests.support.simulator import RunningSimulator
 from tests.support.sinks import eventually, running

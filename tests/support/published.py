@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.ledger import Entry
-from simulator.org import Org
+from simulator.org.ledger import Entry
+from simulator.org.org import Org
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from streams.core.routing import TRANSITIONS, Event, State
+from streams.core.routing.machine import TRANSITIONS, Event, State
 
 _EVENT_WORDS = {
     Event.REQUESTED: "RoutingRequested",

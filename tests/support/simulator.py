@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from simulator import entries
 from simulator.clock import Clock
-from simulator.ledger import Entry
-from simulator.org import Org
+from simulator.events import entries
+from simulator.org.ledger import Entry
+from simulator.org.org import Org
 from simulator.server import Simulator
 from simulator.settings import Settings
 

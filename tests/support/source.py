@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from connectors.pubsub.runner.task import SourceTask
 from connectors.pubsub.source import PubSubSource, transactional_id
-from connectors.pubsub.task import SourceTask
 from connectors.runtime.connector import WorkerConfig
 from schemas.codec import decode
 from schemas.records import OutboundEvent

@@ -1,0 +1,200 @@
+"""References in a configuration, and what they stand for: Kafka Connect's config providers.
+
+    ${file:/run/secrets/salesforce.properties:secret}    a key of a .properties file
+    ${dir:/run/secrets:salesforce-secret}                the content of a file in a folder
+    ${env:SALESFORCE_SECRET}                             a variable of the worker's environment
+
+The worker's properties say which there are and what they may read:
+
+    config.providers=file,env
+    config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigProvider
+    config.providers.file.param.allowed.paths=/run/secrets
+    config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
+    config.providers.env.param.allowlist.pattern=SALESFORCE_.*
+
+In Kafka a provider without an allow-list reads everything that the worker can read, for whoever may write a connector's
+configuration. Here it is not taken. A path is looked at after its links are followed.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from connectors.config.definition import Referenced, invalid
+from connectors.config.properties import parse_properties
+from connectors.errors import ConfigError
+
+_REFERENCE: Final = re.compile(r"\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}")  # Kafka's own
+_PACKAGE: Final = "org.apache.kafka.common.config.provider."
+_BY_NAME: Final = {"file": "FileConfigProvider", "dir": "DirectoryConfigProvider", "env": "EnvVarConfigProvider"}
+
+
+class Unresolved(Exception):
+    """What a reference names is not there or must not be read. The message holds no value."""
+
+
+class Provider(Protocol):
+    """Looks references up."""
+
+    def get(self, path: str, key: str) -> str:
+        """What stands there. Raises `Unresolved`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """Folders that may be read, with all that is below them."""
+
+    setting: str
+    folders: tuple[Path, ...]
+
+    def text(self, file: Path) -> str:
+        """The content of a file inside. Raises `Unresolved`."""
+        found = file.resolve()
+        if not any(found.is_relative_to(folder.resolve()) for folder in self.folders):
+            raise Unresolved(f"{file} is outside {self.setting}")
+        try:
+            return found.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise Unresolved(f"{file} cannot be read ({type(error).__name__})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    allowed: _Allowed
+
+    def get(self, path: str, key: str) -> str:
+        found = parse_properties(self.allowed.text(Path(path)))
+        if key not in found:
+            raise Unresolved(f"{path} has no key {key}")
+        return found[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    allowed: _Allowed
+
+    def get(self, path: str, key: str) -> str:
+        if "/" in key:
+            raise Unresolved(f"{key} is no name of a file")
+        return self.allowed.text(Path(path) / key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Environment:
+    setting: str
+    pattern: re.Pattern[str]
+    variables: Mapping[str, str]
+
+    def get(self, path: str, key: str) -> str:
+        if path:
+            raise Unresolved(f"a variable has no path, and {path} is one")
+        if not self.pattern.fullmatch(key):
+            raise Unresolved(f"{key} does not match {self.setting}")
+        if key not in self.variables:
+            raise Unresolved(f"there is no variable {key}")
+        return self.variables[key]
+
+
+class ConfigProviders:
+    """The providers of a worker by name."""
+
+    def __init__(self, providers: Mapping[str, Provider] | None = None) -> None:
+        self._providers = dict(providers or {})
+
+    def resolved(self, config: Mapping[str, str], subject: str) -> dict[str, str]:
+        """The configuration with each reference replaced; such values remember the text that they came from.
+
+        Called each time a connector starts: a secret that was renewed is read anew. Raises `ConfigError` that names
+        every key with a reference that leads nowhere.
+        """
+        found, problems = {}, []
+        for key, text in config.items():
+            try:
+                found[key] = self._value(str(text))
+            except Unresolved as error:
+                problems.append(f"Invalid value {text} for configuration {key}: {error}")
+        if problems:
+            raise invalid(subject, problems)
+        return found
+
+    def _value(self, text: str) -> str:
+        if not _REFERENCE.search(text):
+            return text
+        return Referenced(_REFERENCE.sub(self._look_up, text), text)
+
+    def _look_up(self, reference: re.Match[str]) -> str:
+        name, path, key = reference.groups()
+        provider = self._providers.get(name)
+        if provider is None:
+            raise Unresolved(f"there is no provider {name}; name it in config.providers of the worker")
+        return provider.get(path or "", key)
+
+
+def providers_of(properties: Mapping[str, str], environment: Mapping[str, str]) -> ConfigProviders:
+    """The providers that worker properties describe. Raises `ConfigError` naming what is missing."""
+    names = [name.strip() for name in properties.get("config.providers", "").split(",") if name.strip()]
+    problems: list[str] = []
+    made = {name: _provider(name, properties, environment, problems) for name in names}
+    if problems:
+        raise invalid("the worker", problems)
+    return ConfigProviders({name: provider for name, provider in made.items() if provider is not None})
+
+
+def _provider(
+    name: str, properties: Mapping[str, str], environment: Mapping[str, str], problems: list[str]
+) -> Provider | None:
+    prefix = f"config.providers.{name}."
+    kind = properties.get(f"{prefix}class", _BY_NAME.get(name, "")).removeprefix(_PACKAGE)
+    if kind not in _BY_NAME.values():
+        known = ", ".join(_PACKAGE + each for each in _BY_NAME.values())
+        problems.append(f"Invalid value {kind or 'null'} for configuration {prefix}class: must be one of {known}")
+        return None
+    setting = f"{prefix}param.{'allowlist.pattern' if kind == _BY_NAME['env'] else 'allowed.paths'}"
+    allowed = properties.get(setting, "").strip()
+    if not allowed:
+        problems.append(f'Missing required configuration "{setting}": it says what references may read')
+        return None
+    try:
+        if kind == _BY_NAME["env"]:
+            return _Environment(setting, re.compile(allowed), environment)
+        folders = _Allowed(setting, _folders(allowed.split(",")))
+    except (re.error, ValueError) as error:
+        problems.append(f"Invalid value {allowed} for configuration {setting}: {error}")
+        return None
+    return _Files(folders) if kind == _BY_NAME["file"] else _Folders(folders)
+
+
+def _folders(paths: Sequence[str]) -> tuple[Path, ...]:
+    found = tuple(Path(path.strip()) for path in paths if path.strip())
+    relative = [path for path in found if not path.is_absolute()]
+    if relative:
+        raise ValueError(f"{relative[0]} is no absolute path")
+    return found
+
+
+class Redaction:
+    """Puts references back in place of what they stood for, in any text that leaves the worker."""
+
+    _SHORTEST = 4  # a "1" or a "yes" tells nothing, and would be found in every line
+
+    def __init__(self) -> None:
+        self._references: dict[str, str] = {}
+
+    def learn(self, config: Mapping[str, str]) -> None:
+        """Remember the values of a resolved configuration that came from references."""
+        for value in config.values():
+            if isinstance(value, Referenced) and len(value.strip()) >= self._SHORTEST:
+                self._references[value.strip()] = value.reference
+
+    def __call__(self, text: str) -> str:
+        """The text without any of those values."""
+        for value, reference in self._references.items():
+            text = text.replace(value, reference)
+        return text
+
+    def error(self, error: ConfigError) -> ConfigError:
+        """The same error without them."""
+        return ConfigError(self(str(error)), tuple(map(self, error.problems)))

@@ -1,0 +1,117 @@
+"""Avro payloads of Salesforce: schema JSON to a reader, payload bytes to a dict. The only importer of fastavro here.
+
+A payload is bare Avro binary (no container, no magic byte), written with the schema its event names and with no other.
+
+Platform events are flat: numbers, strings and their nullable forms. For these the reader is compiled, as for our own
+records; every event passes here. Anything else, such as the nested records of change events, is read by fastavro. A
+property test compares the two.
+"""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+
+from connectors.pubsub.converters.bitmaps import Field
+from schemas.codec.compiled import DictReader, dict_reader_for
+from schemas.codec.errors import DecodeError
+
+PayloadReader = Callable[[bytes], dict[str, Any]]
+
+
+class PayloadError(Exception):
+    """A schema or a payload is damaged. The message holds no payload data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterSchema:
+    """The schema that an event names, and what follows from it.
+
+    `name`, `full_name`: of the Avro record, without and with the namespace; it is the API name of the event.
+    `read` decodes payloads written with it and raises `PayloadError` for damaged ones. `frame` stands before a payload
+    in the Confluent wire format; it is empty until the schema is registered.
+    """
+
+    name: str
+    full_name: str
+    text: str
+    fields: tuple[Field, ...]
+    read: PayloadReader
+    frame: bytes = b""
+
+
+def writer_schema(schema_json: str) -> WriterSchema:
+    """The schema of this JSON text. Raises `PayloadError` when it is not a usable Avro record schema."""
+    named: dict[str, Any] = {}
+    try:
+        schema = fastavro.parse_schema(json.loads(schema_json), named_schemas=named)
+    except Exception as error:  # fastavro raises what the damage provokes: KeyError, SchemaParseException, TypeError …
+        raise PayloadError(f"parsing the Avro schema: {type(error).__name__}") from error
+    if not isinstance(schema, dict) or schema.get("type") != "record":
+        raise PayloadError("parsing the Avro schema: it is not a record")
+    full_name = str(schema["name"])
+    return WriterSchema(
+        name=full_name.rpartition(".")[2],
+        full_name=full_name,
+        text=schema_json,
+        fields=_fields(schema, named),
+        read=_reader(schema),
+    )
+
+
+def _reader(schema: Any) -> PayloadReader:
+    try:
+        return _flat_reader(dict_reader_for(schema))
+    except NotImplementedError:
+        return _any_reader(schema)
+
+
+def _fields(record: Mapping[str, Any], named: Mapping[str, Any]) -> tuple[Field, ...]:
+    """The fields in schema order, one level of nesting deep: bitmaps know no more."""
+    return tuple(
+        Field(field["name"], tuple(Field(inner["name"]) for inner in _inner(field["type"], named)))
+        for field in record["fields"]
+    )
+
+
+def _inner(kind: Any, named: Mapping[str, Any]) -> list[Any]:
+    """The fields of the record that a value of this type may be: a record, a name of one, or a union with one."""
+    for branch in kind if isinstance(kind, list) else [kind]:
+        found = named.get(branch) if isinstance(branch, str) else branch
+        if isinstance(found, dict) and found.get("type") == "record":
+            return list(found["fields"])
+    return []
+
+
+def _flat_reader(read_fields: DictReader) -> PayloadReader:
+    def read(payload: bytes) -> dict[str, Any]:
+        try:
+            value, at = read_fields(payload)
+        except DecodeError as error:
+            raise PayloadError(f"decoding {len(payload)} Avro bytes: {type(error.__cause__).__name__}") from error
+        _check_end(at, payload)  # also finds a string that is cut off: slices never raise
+        return value
+
+    return read
+
+
+def _any_reader(schema: Any) -> PayloadReader:
+    def read(payload: bytes) -> dict[str, Any]:
+        stream = io.BytesIO(payload)
+        try:
+            value: dict[str, Any] = fastavro.schemaless_reader(stream, schema, None)
+        except Exception as error:  # as above
+            raise PayloadError(f"decoding {len(payload)} Avro bytes: {type(error).__name__}") from error
+        _check_end(stream.tell(), payload)
+        return value
+
+    return read
+
+
+def _check_end(at: int, payload: bytes) -> None:
+    if at != len(payload):
+        # bytes that are left over mean that another schema wrote them: the fields are not what they seem
+        raise PayloadError(f"decoding {len(payload)} Avro bytes: the fields end at {at}")

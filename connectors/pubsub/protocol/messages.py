@@ -1,0 +1,200 @@
+"""The inputs and effects of the subscription protocol. Values only.
+
+`epoch` numbers the streams of a subscription: what comes from a stream that has been replaced is recognised and
+dropped. `sequence` numbers the batches. Times are seconds of a monotonic clock, passed beside the inputs.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from connectors.pubsub.protocol.faults import Fault
+
+
+class ReplayPreset(StrEnum):
+    """Where a stream starts, by the names of the Pub/Sub API."""
+
+    LATEST = "LATEST"
+    EARLIEST = "EARLIEST"
+    CUSTOM = "CUSTOM"
+
+
+class GapPolicy(StrEnum):
+    """What to do when the stored position no longer exists."""
+
+    FAIL = "fail"
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The task begins; `committed` is the replay id in the offsets topic, None when there is none."""
+
+    committed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The first request of stream `epoch` was sent and not refused so far."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReceived:
+    """A FetchResponse. `last_replay_id` is the last event's own; `latest_replay_id` is the response's."""
+
+    epoch: int
+    event_count: int
+    size_bytes: int
+    last_replay_id: bytes | None
+    latest_replay_id: bytes | None
+    pending_num_requested: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFailed:
+    """Stream `epoch`, or opening it, failed."""
+
+    epoch: int
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The server ended stream `epoch` without an error."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDurable:
+    """Every batch up to and including `sequence` is committed in Kafka."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventUnreadable:
+    """The event at `replay_id` could not be made readable: its schema could not be fetched or parsed."""
+
+    replay_id: bytes
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time that `next_timer_s` named has come. A spurious one does no harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The task is to end in order."""
+
+
+Input = (
+    Started
+    | StreamOpened
+    | FetchReceived
+    | StreamFailed
+    | StreamEnded
+    | BatchDurable
+    | EventUnreadable
+    | TimerFired
+    | StopRequested
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Open stream `epoch`; any stream before it has been closed. `replay_id` is set with CUSTOM only."""
+
+    epoch: int
+    preset: ReplayPreset
+    replay_id: bytes | None
+    num_requested: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendFetch:
+    """Ask for `num_requested` more events on the open stream."""
+
+    num_requested: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Write the events of the response just received, in order, and `replay_id` as the position, in one transaction."""
+
+    sequence: int
+    replay_id: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Write `replay_id` as the position: nothing is in flight before it."""
+
+    sequence: int
+    replay_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordGap:
+    """Write a marker: events after `lost_replay_id` may be missing, the stream goes on by `policy`."""
+
+    sequence: int
+    lost_replay_id: bytes
+    policy: GapPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """Cancel the stream and wait until it is gone. `reason` is one word for metrics and logs."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropToken:
+    """Salesforce refused the token in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryEvent:
+    """Try the unreadable event again after `delay_s`; the events behind it wait."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterEvent:
+    """Give the unreadable event up: its bytes go to the dead letters."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The subscription is in effect. Comes once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The task cannot go on; the message says what to do."""
+
+    message: str
+
+
+Effect = (
+    OpenStream
+    | SendFetch
+    | Deliver
+    | Checkpoint
+    | RecordGap
+    | CloseStream
+    | DropToken
+    | RetryEvent
+    | DeadLetterEvent
+    | Serving
+    | Fail
+)

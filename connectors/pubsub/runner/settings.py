@@ -1,0 +1,47 @@
+"""What one source task is told: the typed form of its connector's configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from connectors.kafka.admin import TopicCreation
+from connectors.pubsub.converters.choice import Making
+from connectors.pubsub.converters.dead_letters import Sender
+from connectors.pubsub.converters.schema_frames import FrameSettings
+from connectors.pubsub.protocol.subscription import Policy
+from connectors.pubsub.runner.transport import Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Everything one task needs to know."""
+
+    connector: str
+    task_id: int
+    class_name: str
+    policy: Policy
+    endpoint: Endpoint
+    making: Making
+    dead_letter_topic: str
+    offsets_topic: str
+    bootstrap_servers: str
+    transactional_id: str
+    transaction_timeout_ms: int
+    frames: FrameSettings | None = None
+    creation: TopicCreation | None = None
+    client: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def written_topics(self) -> tuple[str, ...]:
+        """Every Kafka topic that the task may write to."""
+        return (*self.making.kafka_topics, self.dead_letter_topic, self.offsets_topic)
+
+    @property
+    def letters(self) -> Sender:
+        """Who writes this task's dead letters."""
+        return Sender(
+            dead_letter_topic=self.dead_letter_topic,
+            connector=self.connector,
+            task_id=self.task_id,
+            class_name=self.class_name,
+            salesforce_topic=self.policy.topic,
+        )

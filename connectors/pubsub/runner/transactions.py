@@ -1,0 +1,149 @@
+"""The way into Kafka: batches in order, as many per transaction as are waiting, each with the position after it.
+
+While one transaction commits, the next batches collect; under load transactions grow by themselves, and when it is
+quiet a single event is committed at once. Produced is on the event loop (it only copies into the client's queue); what
+waits for the broker runs in one thread of its own. A batch stays in memory until it is durable, so an aborted
+transaction is produced again from here, and nothing has to be read again from Salesforce.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from connectors import clock
+from connectors.errors import ConnectorError, TerminalError
+from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
+from connectors.kafka.producer import ProducerRecord, TransactionalProducer
+from connectors.pubsub.converters.batch import Translated
+
+log = logging.getLogger(__name__)
+
+# Enough to make the cost of a commit vanish (1 ms in 100), few enough that the broker sees steady, moderate batches.
+MAX_RECORDS: Final = 5_000
+_ABORTS: Final = 5
+_ABORT_PAUSE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one response has become. `replay_id` is the position after it, None when it moves none."""
+
+    sequence: int
+    replay_id: bytes | None
+    content: Translated = field(default_factory=Translated)
+
+
+class CommitLane:
+    """Writes batches through one producer whose first transaction has begun.
+
+    `position_record` makes the offset record for the last batch of a transaction; `committed` is told the batches of
+    each transaction after it is durable, on the event loop, and how many seconds it took from its first record.
+    """
+
+    def __init__(
+        self,
+        producer: TransactionalProducer,
+        thread: ThreadPoolExecutor,
+        *,
+        transaction_timeout_s: float,
+        position_record: Callable[[Sequence[Batch]], ProducerRecord | None],
+        committed: Callable[[Sequence[Batch], float], None],
+    ) -> None:
+        self._producer = producer
+        self._thread = thread
+        self._transaction_timeout_s = transaction_timeout_s
+        self._position_record = position_record
+        self._committed = committed
+        self._waiting: deque[Batch] = deque()
+        self._wake = asyncio.Event()
+        self._finishing = False
+
+    def submit(self, batch: Batch) -> None:
+        """Add a batch behind those submitted before. Does not wait: the subscription bounds what is in flight."""
+        self._waiting.append(batch)
+        self._wake.set()
+
+    def finish(self) -> None:
+        """No more batches come: `run` returns when all are durable."""
+        self._finishing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit what is submitted, until `finish`.
+
+        Raises `Fenced`, `TerminalError`, or `ProducerLost` when a new producer is needed; what was not yet told as
+        committed is then either wholly visible or not at all, which the next `init` settles.
+        """
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batches, began_s = self._take(), clock.monotonic_s()
+                begun = await self._write(batches)
+                self._committed(batches, clock.monotonic_s() - began_s)
+                if begun is not None:
+                    raise begun
+            if self._finishing:
+                return
+
+    def _take(self) -> list[Batch]:
+        batches = [self._waiting.popleft()]
+        records = len(batches[0].content.records)
+        while self._waiting and records < MAX_RECORDS:
+            batches.append(self._waiting.popleft())
+            records += len(batches[-1].content.records)
+        return batches
+
+    async def _write(self, batches: Sequence[Batch]) -> ConnectorError | None:
+        """Commit the batches in one transaction; return the error of beginning the next one, if any."""
+        loop = asyncio.get_running_loop()
+        position = self._position_record(batches)
+        if position is None and not any(batch.content.records for batch in batches):
+            return None  # an empty transaction is never committed
+        opened_s = clock.monotonic_s()
+        try:
+            for attempt in range(1, _ABORTS + 1):
+                try:
+                    await self._produce(batches, position)
+                    return await loop.run_in_executor(self._thread, self._commit_and_begin)
+                except AbortNeeded as error:
+                    log.warning("transaction aborted", extra={"attempt": attempt, "reason": str(error)})
+                    await asyncio.sleep(_ABORT_PAUSE_S * attempt)
+                    await loop.run_in_executor(self._thread, self._abort_and_begin)
+        except Fenced as error:
+            open_s = clock.monotonic_s() - opened_s
+            if open_s < self._transaction_timeout_s:
+                raise
+            # The brokers end a transaction that is open for too long, and fence its producer: most likely Kafka was
+            # away. If somebody did take over, a new producer fences them in turn; one owner remains.
+            raise ProducerLost(f"{error}; its transaction was open for {open_s:.0f} s and has expired") from error
+        except TerminalError:
+            # readers must not wait behind what will never be committed
+            with suppress(ConnectorError):
+                await loop.run_in_executor(self._thread, self._producer.abort)
+            raise
+        raise ProducerLost(f"{_ABORTS} transactions in a row were aborted")
+
+    async def _produce(self, batches: Sequence[Batch], position: ProducerRecord | None) -> None:
+        for batch in batches:
+            self._producer.produce(batch.content.records)
+            await asyncio.sleep(0)  # the stream is read between the batches
+        if position is not None:
+            self._producer.produce([position])
+
+    def _commit_and_begin(self) -> ConnectorError | None:
+        self._producer.commit()
+        try:
+            self._producer.begin()
+        except ConnectorError as error:  # what was committed is committed: it must be told before this is raised
+            return error
+        return None
+
+    def _abort_and_begin(self) -> None:
+        self._producer.abort()
+        self._producer.begin()

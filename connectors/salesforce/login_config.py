@@ -1,0 +1,166 @@
+"""The configuration keys of a Salesforce login, which the source and the calls to Salesforce share. Reads key files."""
+
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+from connectors.config.definition import (
+    ConfigDef,
+    Importance,
+    Key,
+    Kind,
+    Values,
+    http_url,
+    http_url_without_credentials,
+    invalid,
+    non_empty,
+    one_of,
+)
+from connectors.salesforce.auth import ClientCredentials, Credentials, JwtBearer
+from connectors.salesforce.network import Proxy, Route
+
+_SALESFORCE: Final = "Salesforce"
+_NEEDED: Final = {
+    "client_credentials": (("salesforce.client.secret",),),
+    "jwt_bearer": (("salesforce.username",), ("salesforce.private.key.file", "salesforce.private.key")),
+}
+
+
+def _proxy_url(value: Any) -> str | None:
+    return http_url_without_credentials(value) if value.startswith("http://") else "must start with http://"
+
+
+LOGIN_KEYS: Final = ConfigDef(
+    Key(
+        "salesforce.login.url",
+        doc="My Domain URL of the org: where tokens come from.",
+        importance=Importance.HIGH,
+        check=http_url,
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.ca.file",
+        doc="PEM certificates to trust instead of the system's, for all connections to Salesforce.",
+        default=None,
+        importance=Importance.LOW,
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.auth.flow",
+        doc="client_credentials needs salesforce.client.secret; jwt_bearer needs username and private key.",
+        default="client_credentials",
+        check=one_of("client_credentials", "jwt_bearer"),
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.client.id",
+        doc="Consumer key of the connected app.",
+        importance=Importance.HIGH,
+        check=non_empty,
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.client.secret",
+        Kind.PASSWORD,
+        doc="Consumer secret (client_credentials).",
+        default=None,
+        importance=Importance.HIGH,
+        group=_SALESFORCE,
+    ),
+    Key("salesforce.username", doc="Integration user (jwt_bearer).", default=None, group=_SALESFORCE),
+    Key(
+        "salesforce.private.key.file",
+        doc="PEM file with the RSA key of the connected app's certificate (jwt_bearer).",
+        default=None,
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.private.key",
+        Kind.PASSWORD,
+        doc="The key itself instead of its file, for ${dir:…} and ${file:…} (jwt_bearer).",
+        default=None,
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.proxy.url",
+        doc="HTTP proxy for all connections to Salesforce, http://host:port; else https_proxy and no_proxy count.",
+        default=None,
+        check=_proxy_url,
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.proxy.user",
+        doc="User name for the proxy (Basic).",
+        default=None,
+        importance=Importance.LOW,
+        group=_SALESFORCE,
+    ),
+    Key(
+        "salesforce.proxy.password",
+        Kind.PASSWORD,
+        doc="Password for the proxy.",
+        default=None,
+        importance=Importance.LOW,
+        group=_SALESFORCE,
+    ),
+)
+
+
+def credentials_of(subject: str, values: Values) -> Credentials:
+    """The credentials of the chosen flow. Raises `ConfigError` naming what the flow still needs."""
+    flow = values.string("salesforce.auth.flow")
+    missing = [keys for keys in _NEEDED[flow] if not any(_given(values, key) for key in keys)]
+    if missing:
+        raise invalid(
+            subject,
+            [
+                f'Missing required configuration "{keys[0]}": salesforce.auth.flow={flow} needs it'
+                + "".join(f", or {other}" for other in keys[1:])
+                for keys in missing
+            ],
+        )
+    login_url, client_id = values.string("salesforce.login.url"), values.string("salesforce.client.id")
+    if flow == "client_credentials":
+        secret = values.password("salesforce.client.secret")
+        return ClientCredentials(login_url=login_url, client_id=client_id, client_secret=secret)
+    key = values.optional_password("salesforce.private.key")
+    return JwtBearer(
+        login_url=login_url,
+        client_id=client_id,
+        username=values.string("salesforce.username"),
+        private_key=Path(values.string("salesforce.private.key.file")) if key is None else key,
+    )
+
+
+def route_of(subject: str, values: Values) -> Route:
+    """How Salesforce is reached. Raises `ConfigError` for a file of certificates that cannot be used."""
+    return Route(proxy=_proxy(values), ca=certificates_of(subject, values, "salesforce.ca.file"))
+
+
+def _proxy(values: Values) -> Proxy | None:
+    url = values.optional_string("salesforce.proxy.url")
+    if url is None:
+        return None
+    return Proxy(
+        url=url,
+        user=values.optional_string("salesforce.proxy.user"),
+        password=values.optional_password("salesforce.proxy.password"),
+    )
+
+
+def certificates_of(subject: str, values: Values, key: str) -> bytes | None:
+    """The PEM certificates in the file that a key names, None without one. Raises `ConfigError` naming the key."""
+    file = values.optional_string(key)
+    if file is None:
+        return None
+    try:
+        pem = Path(file).read_bytes()
+        ssl.create_default_context(cadata=pem.decode("ascii"))
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise invalid(subject, [f"Invalid value {file} for configuration {key}: {error}"]) from error
+    return pem
+
+
+def _given(values: Values, key: str) -> bool:
+    found = values.optional_password(key)
+    return found is not None and bool(found.reveal())

@@ -1,0 +1,53 @@
+"""How we get to Salesforce: through which HTTP proxy, and whose certificates we trust on the way.
+
+Without a proxy the environment's `https_proxy` and `no_proxy` count, for HTTP as for gRPC.
+"""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from connectors.config.definition import Password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """Where it is, `http://host:port`, and who we are there, when it asks (Basic)."""
+
+    url: str
+    user: str | None = None
+    password: Password | None = None
+
+    @property
+    def url_with_credentials(self) -> str:
+        """The form in which the client libraries take user and password; never to be shown."""
+        if self.user is None:
+            return self.url
+        parts = urlsplit(self.url)
+        secret = self.password.reveal() if self.password is not None else ""
+        credentials = f"{quote(self.user, safe='')}:{quote(secret, safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{credentials}@{parts.netloc}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """`ca`: PEM certificates to trust instead of the system's."""
+
+    proxy: Proxy | None = None
+    ca: bytes | None = None
+
+    @property
+    def trusted(self) -> ssl.SSLContext | bool:
+        """What an aiohttp connector takes as `ssl`."""
+        return ssl.create_default_context(cadata=self.ca.decode("ascii")) if self.ca is not None else True
+
+    @property
+    def session_options(self) -> dict[str, Any]:
+        """What an aiohttp session takes."""
+        if self.proxy is None:
+            return {"trust_env": True}
+        return {"proxy": self.proxy.url_with_credentials}
+
+
+DIRECT: Final = Route()

@@ -1,0 +1,102 @@
+"""What an answer of the Interaction Service API means for the call. Pure.
+
+The HTTP status says little: the service publishes error codes and not their statuses, and a 2xx can carry
+`success: false`. So the code decides, then the status. Codes are those of the service's public list of error codes.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from connectors.sinks.http.status import is_temporary
+
+# 10019: read-only while the org migrates; 10055, 10056, 10094: "please retry"; 500 and 2xxxx: errors of the service
+_TEMPORARY = frozenset({500, 10019, 10055, 10056, 10094, 20002, 20003, 20004})
+_TEMPORARY_FAMILY = range(25000, 25010)
+# the token lacks a scope, is not valid, or does not fit the authorization context: a new one may
+_TOKEN = frozenset({10003, 10004, 10005})
+# 15109: the same work is active already, made by an attempt whose answer was lost
+_DONE_BEFORE = frozenset({15109})
+_RATE_LIMIT = "rate limit exceeded"
+
+
+class Meaning(StrEnum):
+    """What to do after an answer."""
+
+    ACCEPTED = "accepted"
+    RETRY = "retry"
+    NEW_TOKEN = "new token"  # noqa: S105 - a word, no secret
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAnswer:
+    """The parts of a body that decide. None where the body does not say; `code` is never 0.
+
+    `ids` are the record ids that the body names, by the API's own words.
+    """
+
+    success: bool | None = None
+    code: int | None = None
+    message: str | None = None
+    ids: tuple[tuple[str, str], ...] = ()
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: int | str | None = None
+    message: str | None = None
+
+
+class _Body(msgspec.Struct, frozen=True, rename="camel"):
+    success: bool | None = None
+    code: int | str | None = None
+    message: str | None = None
+    error_detail: _Error | None = None
+    psr_id: Any = None
+    routing_correlation_id: Any = None
+    agent_work_id: Any = None
+
+
+_IDS = {"psr_id": "psrId", "routing_correlation_id": "routingCorrelationId", "agent_work_id": "agentWorkId"}
+
+_DECODER = msgspec.json.Decoder(_Body)
+
+
+def parse(body: bytes) -> ServiceAnswer:
+    """Read a body: `{"success", "errorDetail": {"code", "message"}}` or `{"code", "message"}`, anything else as empty.
+
+    Codes may be numeric strings. Never raises: a body that cannot be read leaves the decision to the status.
+    """
+    try:
+        answer = _DECODER.decode(body)
+    except msgspec.DecodeError:
+        return ServiceAnswer()
+    detail = answer.error_detail or _Error(answer.code, answer.message)
+    found = ((word, getattr(answer, name)) for name, word in _IDS.items())
+    ids = tuple((word, value) for word, value in found if isinstance(value, str) and value)
+    return ServiceAnswer(success=answer.success, code=_code(detail.code), message=detail.message, ids=ids)
+
+
+def meaning(status: int, answer: ServiceAnswer) -> Meaning:
+    """What the answer means. A known code decides over the status."""
+    if answer.code is not None:
+        if answer.code in _TOKEN:
+            return Meaning.NEW_TOKEN
+        if answer.code in _DONE_BEFORE:
+            return Meaning.ACCEPTED
+        temporary = answer.code in _TEMPORARY or answer.code in _TEMPORARY_FAMILY
+        return Meaning.RETRY if temporary else Meaning.REJECTED
+    if _RATE_LIMIT in (answer.message or "").lower() or is_temporary(status):
+        return Meaning.RETRY
+    if status == 401:
+        return Meaning.NEW_TOKEN
+    accepted = 200 <= status < 300 and answer.success is not False
+    return Meaning.ACCEPTED if accepted else Meaning.REJECTED
+
+
+def _code(value: int | str | None) -> int | None:
+    if isinstance(value, str):
+        value = int(value) if value.isdecimal() else None
+    return value or None

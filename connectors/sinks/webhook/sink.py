@@ -1,0 +1,142 @@
+"""Deliveries to the partner's channel: one signed POST each, with one answer.
+
+The request follows Standard Webhooks: `webhook-id` is the delivery id, the same for every repeat for ever, so the
+receiver can drop repeats; `webhook-timestamp` and `webhook-signature` are of the attempt, because receivers refuse
+stale ones. The body is the `Delivery` as JSON, absent fields as null.
+
+What a status means: 2xx delivered; 408, 425, 429 and 5xx again later; anything else, redirects included, cannot
+succeed by repeating. A delivery with `expires_at_ms` is worth nothing after it and is then dropped.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+from standardwebhooks import Webhook
+
+from connectors.kafka.consumed import ConsumedRecord, OutputRecord
+from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected, Stage
+from connectors.sinks.http.client import Answer, Exchanged, HttpClient, Refused, Verdict
+from connectors.sinks.http.status import is_success, is_temporary
+from schemas.codec import DecodeError, decode, encode
+from schemas.records import Delivery, DeliveryReceipt, ReceiptStatus
+
+_EXPIRED = "expired"
+_REPORTED_BY = "webhook"
+
+
+class WebhookPoster:
+    """A sink for `Delivery` records. Each success and each final failure becomes a `DeliveryReceipt`."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        signer: Webhook,
+        receipts_topic: str,
+        make_client: Callable[[], HttpClient],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._url = url
+        self._signer = signer
+        self._receipts_topic = receipts_topic
+        self._make_client = make_client
+        self._now_ms = now_ms
+        self._client: HttpClient | None = None
+
+    async def open(self) -> None:
+        """Make the connection pool; the receiver is not asked for anything."""
+        self._client = self._make_client()
+
+    async def put(self, record: ConsumedRecord) -> Outcome:
+        """POST one delivery."""
+        if self._client is None:
+            raise RuntimeError("put() before open()")
+        try:
+            delivery = decode(Delivery, record.value or b"")
+        except DecodeError as error:
+            return Rejected(stage=Stage.VALUE_CONVERTER, error=type(error).__name__, message=str(error))
+        if not _fits_a_header(delivery.delivery_id):
+            message = "posting a delivery: its delivery_id holds characters that no webhook-id header can carry"
+            return Rejected(stage=Stage.TASK_PUT, error="ValueError", message=message)
+        try:
+            exchanged = await self._client.exchange(_Post(delivery, self._url, self._signer, self._now_ms))
+        except Refused:
+            return Dropped(reason=_EXPIRED)
+        return self._outcome(delivery, exchanged)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    def _outcome(self, delivery: Delivery, exchanged: Exchanged) -> Outcome:
+        answer = exchanged.answer
+        if exchanged.final and answer is not None and is_success(answer.status):
+            return Done(outputs=(self._receipt(delivery, ReceiptStatus.DELIVERED, None),))
+        if delivery.expires_at_ms is not None and self._now_ms() >= delivery.expires_at_ms:
+            return Dropped(reason=_EXPIRED)
+        if exchanged.final and answer is not None:
+            reason = f"answered {answer.status}"
+        else:
+            reason = f"gave up after {exchanged.attempts} attempts: {exchanged.problem}"
+        return Rejected(
+            stage=Stage.TASK_PUT,
+            error="DeliveryFailed",
+            message=f"posting delivery {delivery.delivery_id}: the receiver {reason}",
+            outputs=(self._receipt(delivery, ReceiptStatus.FAILED, reason),),
+        )
+
+    def _receipt(self, delivery: Delivery, status: ReceiptStatus, reason: str | None) -> OutputRecord:
+        receipt = DeliveryReceipt(
+            delivery_id=delivery.delivery_id,
+            conversation_id=delivery.conversation_id,
+            entry_id=delivery.entry_id,
+            status=status.value,
+            reason=reason,
+            reported_by=_REPORTED_BY,
+            at_ms=self._now_ms(),
+        )
+        return OutputRecord(topic=self._receipts_topic, key=delivery.conversation_id.encode(), value=encode(receipt))
+
+
+class _Post:
+    """One delivery as a request."""
+
+    method = "POST"
+
+    def __init__(self, delivery: Delivery, url: str, signer: Webhook, now_ms: Callable[[], int]) -> None:
+        self.url = url
+        self.body = msgspec.json.encode(delivery)
+        self._text = self.body.decode()
+        self._id = delivery.delivery_id
+        self._expires_at_ms = delivery.expires_at_ms
+        self._signer = signer
+        self._now_ms = now_ms
+
+    async def headers(self) -> Mapping[str, str]:
+        """The three headers of Standard Webhooks, signed for this attempt."""
+        now_ms = self._now_ms()
+        if self._expires_at_ms is not None and now_ms >= self._expires_at_ms:
+            raise Refused(_EXPIRED)
+        now_s = now_ms // 1000
+        return {
+            "Content-Type": "application/json",
+            "webhook-id": self._id,
+            "webhook-timestamp": str(now_s),
+            "webhook-signature": self._signer.sign(self._id, datetime.fromtimestamp(now_s, tz=UTC), self._text),
+        }
+
+    def time_left_s(self) -> float | None:
+        """Until it expires. Floored at a moment: an attempt that has begun may end."""
+        if self._expires_at_ms is None:
+            return None
+        return max(0.001, (self._expires_at_ms - self._now_ms()) / 1000)
+
+    def judge(self, answer: Answer) -> Verdict:
+        """Temporary statuses are tried again."""
+        return Verdict.RETRY if is_temporary(answer.status) else Verdict.FINAL
+
+
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text != ""

@@ -1,0 +1,237 @@
+"""Salesforce's side of partner-owned routing: open requests, their 60 s, and what concluded them. Pure.
+
+The clock of a request is the `CreatedDate` of its event. A request is concluded by the first of: an answer by
+`routingResult`, the end of its time, a rep who withdraws it. A rep may also withdraw a request that was already
+accepted, as long as the target has not joined: then it ends as cancelled after all. Whoever calls here publishes the
+`RoutingResult` event for each conclusion.
+"""
+
+import heapq
+from enum import StrEnum
+
+import msgspec
+
+from simulator.events.facts import RoutingFacts
+
+WORK_ITEM_CHARS = 15  # record ids are compared without the 3-character checksum of the 18-character form
+
+
+class Conclusion(StrEnum):
+    """How a request ended for Salesforce."""
+
+    ROUTED = "routed"
+    REFUSED = "refused"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+class Planned(StrEnum):
+    """What the scenario wants to become of a request."""
+
+    ANSWER = "answer"  # left to the partner
+    IGNORE = "ignore"  # nobody is to answer; `channelData.simulatorPlan` tells the router
+    CANCEL = "cancel"  # the rep withdraws it before its time is over
+    DECLINE = "decline"  # left to the partner; who is offered the work first declines it
+    RESULT_FIRST = "result_first"  # withdrawn at once; the RoutingResult overtakes the RoutingRequested
+
+
+class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One `routingResult` call that named this request."""
+
+    success: bool
+    at_ms: int
+    accepted: bool
+
+
+class Request(msgspec.Struct, kw_only=True):
+    """One routing request. `concluded` is None while it is open."""
+
+    request_id: str
+    event_uuid: str
+    topic: str
+    conversation_id: str
+    work_item_id: str | None
+    routing_type: str
+    target_kind: str
+    created_at_ms: int
+    deadline_ms: int
+    planned: Planned
+    concluded: Conclusion | None = None
+    concluded_at_ms: int | None = None
+    answers: list[AnswerRecord] = []
+    facts: RoutingFacts
+
+    def conclude(self, conclusion: Conclusion, now_ms: int) -> None:
+        self.concluded = conclusion
+        self.concluded_at_ms = now_ms
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A well-formed `routingResult` body."""
+
+    work_item_id: str
+    conversation_id: str
+    routing_type: str | None
+    success: bool
+    externally_routed: bool
+    error_message: str | None
+
+
+class AnswerRejectedError(Exception):
+    """The call names nothing that can be answered. `code` is one of the Interaction Service API's error codes."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RoutingDesk:
+    """All routing requests of the org, by conversation. Concluded ones are kept for the verifier."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._timeout_ms = timeout_ms
+        self._requests: dict[str, Request] = {}
+        self._of_conversation: dict[str, list[Request]] = {}
+        self._open_ids: set[str] = set()
+        self._deadlines: list[tuple[int, int, Request]] = []  # a heap; the number keeps requests from being compared
+        self._conversations: set[str] = set()
+        self._conversation_of_work_item: dict[str, str] = {}
+        self._work_item_of_conversation: dict[str, str] = {}
+        self.rejected_answers = 0
+
+    def note_conversation(self, conversation_id: str, work_item_id: str | None) -> None:
+        """Learn from an event that a conversation exists, and which MessagingSession it is in."""
+        self._conversations.add(conversation_id)
+        if work_item_id is not None:
+            self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]] = conversation_id
+            self._work_item_of_conversation[conversation_id] = work_item_id
+
+    def open(
+        self,
+        facts: RoutingFacts,
+        *,
+        topic: str,
+        event_uuid: str,
+        conversation_id: str,
+        created_at_ms: int,
+        planned: Planned,
+    ) -> Request:
+        """Start the timer of a request. A repeat of its event changes nothing and returns what became of it."""
+        request_id = facts.event_id or event_uuid
+        known = self._requests.get(request_id)
+        if known is not None:
+            return known
+        self.note_conversation(conversation_id, facts.work_item_id)
+        request = Request(
+            request_id=request_id,
+            event_uuid=event_uuid,
+            topic=topic,
+            conversation_id=conversation_id,
+            work_item_id=facts.work_item_id or self._work_item_of_conversation.get(conversation_id),
+            routing_type=facts.routing_type,
+            target_kind=facts.target_kind,
+            created_at_ms=created_at_ms,
+            deadline_ms=created_at_ms + self._timeout_ms,
+            planned=planned,
+            facts=facts,
+        )
+        heapq.heappush(self._deadlines, (request.deadline_ms, len(self._requests), request))
+        self._requests[request_id] = request
+        self._open_ids.add(request_id)
+        self._of_conversation.setdefault(conversation_id, []).append(request)
+        return request
+
+    def answer(self, answer: Answer, now_ms: int) -> Request:
+        """Conclude the oldest open request that the answer means. Raises `AnswerRejectedError` when there is none."""
+        try:
+            request = self._meant(answer, now_ms)
+        except AnswerRejectedError:
+            self.rejected_answers += 1
+            raise
+        request.answers.append(AnswerRecord(success=answer.success, at_ms=now_ms, accepted=True))
+        self._conclude(request, Conclusion.ROUTED if answer.success else Conclusion.REFUSED, now_ms)
+        return request
+
+    def cancel(self, request_id: str, now_ms: int) -> Request | None:
+        """The rep withdraws a request; None when it is unknown or has ended otherwise."""
+        request = self._requests.get(request_id)
+        if request is None or request.concluded not in {None, Conclusion.ROUTED}:
+            return None
+        self._conclude(request, Conclusion.CANCELLED, now_ms)
+        return request
+
+    def conclude_overdue(self, now_ms: int) -> list[Request]:
+        """End the requests whose time is over at `now_ms`; return them, oldest first."""
+        overdue = []
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            request = heapq.heappop(self._deadlines)[2]
+            if request.concluded is None:
+                self._conclude(request, Conclusion.TIMED_OUT, now_ms)
+                overdue.append(request)
+        return overdue
+
+    def get(self, request_id: str) -> Request | None:
+        return self._requests.get(request_id)
+
+    def requests(self) -> list[Request]:
+        """All requests, in the order in which they were published."""
+        return list(self._requests.values())
+
+    def check_conversation(self, conversation_id: str) -> None:
+        """Raises `AnswerRejectedError` for a conversation of which no event has told."""
+        if conversation_id not in self._conversations:
+            raise AnswerRejectedError(10018, "the conversation identifier is unknown to this org")
+
+    def check_work_item(self, work_item_id: str, conversation_id: str | None) -> None:
+        """Raises `AnswerRejectedError` when no session has this id, or one of another conversation has it."""
+        owner = self._conversation_of_work_item.get(work_item_id[:WORK_ITEM_CHARS])
+        if owner is None:
+            raise AnswerRejectedError(15111, "no messaging session has this workItemId")
+        if conversation_id is not None and owner != conversation_id:
+            raise AnswerRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
+
+    def conversation_of(self, work_item_id: str) -> str:
+        """The conversation of a work item that `check_work_item` knows."""
+        return self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]]
+
+    def work_item_of(self, conversation_id: str) -> str:
+        """The messaging session of a conversation. Raises `AnswerRejectedError` when it has none."""
+        found = self._work_item_of_conversation.get(conversation_id)
+        if found is None:
+            raise AnswerRejectedError(10071, "the conversation has no messaging session")
+        return found
+
+    def newest_of(self, conversation_id: str, routing_type: str | None) -> Request | None:
+        """The newest routing request of a conversation, of this routing type when one is given."""
+        requests = self._of_conversation.get(conversation_id, [])
+        return next((each for each in reversed(requests) if routing_type in {None, each.routing_type}), None)
+
+    @property
+    def open_count(self) -> int:
+        return len(self._open_ids)
+
+    def counts(self) -> dict[str, int]:
+        """How many requests ended in which way; the rest under `open`."""
+        counts = dict.fromkeys([*(kind.value for kind in Conclusion), "open"], 0)
+        for request in self._requests.values():
+            counts[request.concluded.value if request.concluded is not None else "open"] += 1
+        return counts
+
+    def _conclude(self, request: Request, conclusion: Conclusion, now_ms: int) -> None:
+        request.conclude(conclusion, now_ms)
+        self._open_ids.discard(request.request_id)
+
+    def _meant(self, answer: Answer, now_ms: int) -> Request:
+        self.check_conversation(answer.conversation_id)
+        self.check_work_item(answer.work_item_id, answer.conversation_id)
+        named = [
+            request
+            for request in self._of_conversation.get(answer.conversation_id, [])
+            if answer.routing_type in {None, request.routing_type}
+        ]
+        in_time = [request for request in named if request.concluded is None and now_ms < request.deadline_ms]
+        if in_time:
+            return in_time[0]
+        if named:
+            named[-1].answers.append(AnswerRecord(success=answer.success, at_ms=now_ms, accepted=False))
+        raise AnswerRejectedError(10089, "no open routing request: unknown, concluded or out of time")

@@ -1,0 +1,199 @@
+"""What is known of a conversation beside its routing: rare things, kept together so that the others stay small.
+
+Every value is bounded, and each change takes the later of two facts, so that the order in which records of different
+topics are read does not matter.
+"""
+
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from streams.core.model.lenient import Object, as_filled_text, as_object, as_objects, as_text
+
+MAX_UPLOADS = 8  # files of the customer whose upload is followed; one file per inbound entry
+MAX_CONSULTS = 8  # rep-to-rep consultations named by this conversation
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An entry and when something happened to it: with `read`, to everything before it too."""
+
+    at_ms: int
+    entry_id: str
+
+
+class Queue(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The end user's place in a queue, as last told."""
+
+    at_ms: int
+    position: int
+    pending_service_routing_id: str | None = None
+
+
+class Upload(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The upload of one file of the customer. `status` is completed, pending or failed; its URL is not kept."""
+
+    entry_id: str
+    at_ms: int
+    status: str
+    attachment_id: str | None = None
+    reference_id: str | None = None
+    error_type: str | None = None
+
+
+class Receipts(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What became of our deliveries: how many, and the last of each kind."""
+
+    delivered: int = 0
+    read: int = 0
+    failed: int = 0
+    last_delivered: Mark | None = None
+    last_read: Mark | None = None
+    last_failed: Mark | None = None
+
+
+class Details(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """See the module. `withheld` counts by reason. `reps_received` and `reps_read` are Salesforce's acknowledgements
+    of the end user's own entries. `not_delivered` is the last entry of which Salesforce said that its delivery failed.
+    `closed_ms`: Salesforce answered a call with "no such session or conversation" then.
+    """
+
+    withheld: tuple[tuple[str, int], ...] = ()
+    queue: Queue | None = None
+    progress_ms: int | None = None
+    reps_received: Mark | None = None
+    reps_read: Mark | None = None
+    uploads: tuple[Upload, ...] = ()
+    not_delivered: Mark | None = None
+    consults: tuple[str, ...] = ()
+    receipts: Receipts | None = None
+    closed_ms: int | None = None
+
+
+NOTHING = Details()
+_M = TypeVar("_M", Mark, Queue)
+
+
+def later(known: _M | None, found: _M) -> _M:
+    """The later of two; of the same moment the one known."""
+    return found if known is None or found.at_ms > known.at_ms else known
+
+
+def with_withheld(details: Details | None, reason: str) -> Details:
+    """One more entry withheld for this reason; the reasons are a closed set."""
+    was = details or NOTHING
+    counts = dict(was.withheld)
+    counts[reason] = counts.get(reason, 0) + 1
+    return replace(was, withheld=tuple(counts.items()))
+
+
+def with_queue(details: Details | None, body: Object, at_ms: int) -> Details | None:
+    """The place in the queue that a `QueuePosition` tells; unchanged when it tells none."""
+    position = body.get("position")
+    if not isinstance(position, int) or isinstance(position, bool):
+        return details
+    was = details or NOTHING
+    told = Queue(at_ms, position, as_filled_text(body.get("pendingServiceRoutingId")))
+    return replace(was, queue=later(was.queue, told))
+
+
+def with_progress(details: Details | None, at_ms: int) -> Details:
+    """A progress indicator was seen; its text is for the customer and not kept."""
+    was = details or NOTHING
+    return replace(was, progress_ms=max(was.progress_ms or 0, at_ms))
+
+
+def with_acknowledgement(details: Details | None, body: Object, at_ms: int, *, read: bool) -> Details | None:
+    """An acknowledgement of the end user's entry. Read is a high-water mark: an older Delivered adds nothing to it."""
+    entry_id = as_filled_text(body.get("acknowledgedConversationEntryIdentifier"))
+    if entry_id is None:
+        return details
+    was = details or NOTHING
+    mark = Mark(milliseconds(body.get("acknowledgementTimestamp")) or at_ms, entry_id)
+    if read:
+        return replace(was, reps_read=later(was.reps_read, mark))
+    if was.reps_read is not None and mark.at_ms <= was.reps_read.at_ms:
+        return details
+    return replace(was, reps_received=later(was.reps_received, mark))
+
+
+def with_failure(details: Details | None, body: Object, at_ms: int) -> Details | None:
+    """Salesforce says that an entry was not delivered."""
+    entry_id = as_filled_text(body.get("failedConversationEntryIdentifier"))
+    if entry_id is None:
+        return details
+    was = details or NOTHING
+    return replace(was, not_delivered=later(was.not_delivered, Mark(at_ms, entry_id)))
+
+
+def with_consult(details: Details | None, conversation_identifier: str) -> Details:
+    """A rep-to-rep consultation beside this conversation."""
+    was = details or NOTHING
+    if conversation_identifier in was.consults:
+        return was
+    return replace(was, consults=(*was.consults, conversation_identifier)[-MAX_CONSULTS:])
+
+
+_RESULTS = {
+    "CompletedAttachmentUploadResult": "completed",
+    "PendingAttachmentUploadResult": "pending",
+    "ErrorAttachmentUploadResult": "failed",
+}
+
+
+def uploads_of(body: Object, at_ms: int) -> list[Upload]:
+    """The upload results of a `MessageUpdated`, with the entry they belong to; none when it names no entry."""
+    message = as_object(body.get("updatedMessage")) or {}
+    entry_id = as_filled_text(message.get("id"))
+    if entry_id is None:
+        return []
+    static = as_object(message.get("staticContent")) or {}
+    found = (_upload(entry_id, item, at_ms) for item in as_objects(static.get("attachments")))
+    return [each for each in found if each is not None]
+
+
+def _upload(entry_id: str, attachment: Object, at_ms: int) -> Upload | None:
+    result = as_object(attachment.get("attachmentUploadResult"))
+    if result is None:
+        return None
+    return Upload(
+        entry_id=entry_id,
+        at_ms=at_ms,
+        status=_RESULTS.get(as_text(result.get("resultType")) or "", "unknown"),
+        attachment_id=as_filled_text(attachment.get("id")),
+        reference_id=as_filled_text(attachment.get("referenceId")) or as_filled_text(result.get("referenceId")),
+        error_type=as_filled_text(result.get("errorType")),
+    )
+
+
+def with_uploads(details: Details | None, told: list[Upload]) -> Details | None:
+    """The uploads after these results. A pending one that is older than a final one changes nothing."""
+    for upload in told:
+        was = details or NOTHING
+        known = next((each for each in was.uploads if _same_file(each, upload)), None)
+        if known is not None and (known.at_ms > upload.at_ms or (known.status != "pending" == upload.status)):
+            continue
+        others = tuple(each for each in was.uploads if each is not known)
+        details = replace(was, uploads=(*others, upload)[-MAX_UPLOADS:])
+    return details
+
+
+def _same_file(known: Upload, told: Upload) -> bool:
+    """The same entry, and one of its two ids agrees; an upload without ids is the entry's only one."""
+    if known.entry_id != told.entry_id:
+        return False
+    if known.reference_id is not None and known.reference_id == told.reference_id:
+        return True
+    return known.attachment_id == told.attachment_id
+
+
+_SECONDS_BELOW = 100_000_000_000  # as milliseconds, this is 1973
+
+
+def milliseconds(value: object) -> int | None:
+    """A time as epoch milliseconds: a number or its digits, in milliseconds or in seconds; None for anything else."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        return None
+    return value * 1000 if value < _SECONDS_BELOW else value

@@ -1,0 +1,30 @@
+"""The result of applying one record: what changed and what leaves. The runtime writes all of it in one transaction."""
+
+import msgspec
+
+from schemas.records import Record
+from streams.core.model.state import Conversation, RoutingRequest, Seen
+
+CONVERSATIONS = "conversations"
+ROUTING = "routing"
+SEEN = "seen"
+
+
+class Step(msgspec.Struct, gc=False):
+    """What one record, or the passing of a deadline, changes.
+
+    `conversation` is its new value, None when it did not change. `requests` are changed routing requests, `seen` new
+    entries by key, `dropped` the (table, key) pairs whose values are to be deleted. `outputs` leave in this order.
+    A step of a repeated record has nothing but `counts`.
+    """
+
+    conversation: Conversation | None = None
+    requests: list[RoutingRequest] = []
+    dropped: list[tuple[str, str]] = []
+    seen: list[tuple[str, Seen]] = []
+    outputs: list[Record] = []
+    counts: list[tuple[str, str]] = []
+
+    def changes_nothing(self) -> bool:
+        """True when neither state nor outputs come of it."""
+        return not (self.conversation or self.requests or self.dropped or self.seen or self.outputs)

@@ -1,0 +1,96 @@
+"""`RoutingResult` and `RoutingWorkResult` entries as facts."""
+
+import msgspec
+
+from schemas.records import OutboundEvent
+from streams.core.model.entries import Entry
+from streams.core.model.keys import record_id
+from streams.core.model.lenient import Object, as_filled_text, as_object, as_text
+from streams.core.model.state import RoutingResult
+from streams.core.routing.machine import Event
+
+_SUCCESS = frozenset({"None", "NoError", "NO_ERROR"})
+
+
+def routing_result(event: OutboundEvent, entry: Entry) -> RoutingResult:
+    """The facts of a `RoutingResult` entry. Any field may be missing."""
+    body = entry.body or {}
+    failure_type = as_filled_text(body.get("failureType"))
+    details = as_object(body.get("routingConfigurationDetails")) or {}
+    return RoutingResult(
+        event_uuid=event.event_uuid,
+        created_at_ms=event.created_at_ms,
+        received_at_ms=event.received_at_ms,
+        verdict=_verdict(failure_type).value,
+        routing_type=as_filled_text(body.get("routingType")),
+        failure_type=failure_type,
+        reason=_reason(body),
+        cancel_reason=as_filled_text(body.get("cancelReason")),
+        record_id=record_id(as_text(body.get("recordId"))),
+        pending_service_routing_id=as_filled_text(body.get("pendingServiceRoutingId")),
+        router_subject=entry.sender_subject if entry.sender_role == "Router" else None,
+        queue_id=as_filled_text(details.get("queueId")),
+        agent_id=as_filled_text(details.get("agentId")),
+        identifiers=_identifiers(entry, body),
+    )
+
+
+def _verdict(failure_type: str | None) -> Event:
+    """Success has to be said: a missing failureType is not success, whatever errorMessages holds."""
+    if failure_type in _SUCCESS:
+        return Event.RESULT_SUCCESS
+    return Event.RESULT_CANCELLED if failure_type == "Cancelled" else Event.RESULT_FAILED
+
+
+def _reason(body: Object) -> str | None:
+    reason = as_filled_text(body.get("failureReason")) or as_filled_text(body.get("cancelReason"))
+    if reason is not None:
+        return reason
+    messages = body.get("errorMessages")
+    found = [text for text in map(as_filled_text, messages) if text] if isinstance(messages, list) else []
+    return "; ".join(found) or None
+
+
+def _identifiers(entry: Entry, body: Object) -> tuple[str, ...]:
+    """Every id that could name the request; none is promised to."""
+    data = as_object(body.get("channelData")) or {}
+    values = (
+        entry.entry_id,
+        body.get("id"),
+        body.get("eventId"),
+        body.get("routingCorrelationId"),
+        data.get("eventId"),
+    )
+    return tuple(dict.fromkeys(text for text in map(as_filled_text, values) if text))
+
+
+class WorkResult(msgspec.Struct, frozen=True, gc=False):
+    """The facts of a `RoutingWorkResult`: what became of the work that was offered. `event` is None when it tells
+    nothing about a routing request."""
+
+    event: Event | None
+    work_item_id: str | None
+    routing_type: str | None
+    queue_id: str | None
+    bot_id: str | None
+    work_id: str | None
+
+
+_WORK_EVENTS = {
+    "Declined": Event.WORK_DECLINED,
+    "TransferError": Event.WORK_DECLINED,
+    "Accepted": Event.SEATED,
+}
+
+
+def work_result(entry: Entry) -> WorkResult:
+    """The facts of a `RoutingWorkResult` entry. Its schema is disputed: any subset of the fields will do."""
+    body = entry.body or {}
+    return WorkResult(
+        event=_WORK_EVENTS.get(as_text(body.get("workType")) or ""),
+        work_item_id=record_id(as_text(body.get("workTargetId"))),
+        routing_type=as_filled_text(body.get("routingType")),
+        queue_id=as_filled_text(body.get("queueId")),
+        bot_id=as_filled_text(body.get("botId")),
+        work_id=as_filled_text(body.get("workId")),
+    )

@@ -1,0 +1,55 @@
+"""How often the router was asked for one request, and what it said each time.
+
+The router is asked once. When someone declines what it then accepted, it is asked again, as long as decisions are
+taken; the deadline stays. A decision answers the question that was open when it was made. Pure facts decide, so every
+fold of the log finds the same attempts.
+"""
+
+from typing import NamedTuple
+
+from schemas.records import DecisionKind
+from streams.core.model.rules import Rules
+from streams.core.model.state import MAX_MOMENTS, Decision, RoutingRequest
+from streams.core.routing.machine import Event
+
+MAX_ATTEMPTS = 1 + MAX_MOMENTS
+
+
+class Attempt(NamedTuple):
+    """The router was asked at `asked_at_ms`. `decision` is its answer; None while there is none."""
+
+    asked_at_ms: int
+    decision: Decision | None
+
+
+def attempts_of(request: RoutingRequest, rules: Rules) -> list[Attempt]:
+    """All attempts, oldest first; none while the request itself is not known.
+
+    The first decision made in time counts, in the order of their topic. Of later ones only those count that come
+    after a decline; the clocks of the router and of Salesforce may differ.
+    """
+    facts = request.facts
+    if facts is None:
+        return []
+    limit_ms = facts.created_at_ms + rules.answer_by_ms
+    left = [each for each in request.decisions if each.decided_at_ms < limit_ms]
+    attempts = [Attempt(facts.created_at_ms, left.pop(0) if left else None)]
+    for moment in sorted(request.moments, key=lambda each: each.at_ms):
+        if moment.event != Event.WORK_DECLINED or not _is_declined(attempts[-1], moment.at_ms):
+            continue
+        while left and left[0].decided_at_ms < moment.at_ms - rules.skew_ms:
+            del left[0]
+        attempts.append(Attempt(moment.at_ms, left.pop(0) if left else None))
+    return attempts
+
+
+def _is_declined(attempt: Attempt, at_ms: int) -> bool:
+    """True when the router had accepted by then: what is declined earlier, or twice, is not its offer."""
+    decision = attempt.decision
+    return decision is not None and decision.decision == DecisionKind.ACCEPT and decision.decided_at_ms <= at_ms
+
+
+def declined_user_ids(attempts: list[Attempt]) -> list[str]:
+    """Who has declined, oldest first: the users of all decisions but the last attempt's."""
+    users = (each.decision.user_id for each in attempts[:-1] if each.decision is not None)
+    return list(dict.fromkeys(user for user in users if user))
