@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from bench.errors import MeasurementError
-from schemas.topics import PARTITIONER
+from schemas.kafka_settings import PARTITIONER
 
 CALL_TIMEOUT_S = 30.0
 BY_KEY = -1  # librdkafka's "choose the partition by key"

@@ -18,7 +18,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from byoc.errors import BrokerError
-from schemas.topics import PARTITIONER, TopicSpec
+from schemas.kafka_settings import PARTITIONER
+from schemas.topics import TopicSpec
 
 ADMIN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from schemas import records
+from schemas.kafka_settings import LARGEST_RECORD_BYTES
 
 DAY_MS = 86_400_000
-# An event of Salesforce may have 1 MB; its envelope and headers come on top, and Kafka's default is 1 MB.
-LARGEST_RECORD = {"max.message.bytes": "2097152"}
+LARGEST_RECORD = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
 DEFAULT_PARTITIONS = 4
 DEFAULT_PREFIX = "byoc"
 DEFAULT_APP_ID = "byoc-streams"
 STATE_TABLES = ("conversations", "routing", "seen")
-
-# Java clients place keys by murmur2; librdkafka's own default is CRC32 and would put them elsewhere.
-PARTITIONER = "murmur2_random"
 
 # Kafka allows 249 characters of this alphabet in a topic name; prefixes leave room for the longest suffix.
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,200}")

@@ -14,7 +14,7 @@ import confluent_kafka as ck
 
 from connectors.errors import TerminalError
 from connectors.kafka.consumed import OutputRecord
-from schemas.topics import PARTITIONER
+from schemas.kafka_settings import PARTITIONER
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ import confluent_kafka as ck
 
 from connectors.errors import RetriableError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
-from schemas.topics import PARTITIONER
+from schemas.kafka_settings import PARTITIONER
 
 log = logging.getLogger(__name__)
 

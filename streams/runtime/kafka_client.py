@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas.topics import PARTITIONER
+from schemas.kafka_settings import PARTITIONER
 from streams.runtime.errors import BrokerUnreachable, TopicMismatch, TransactionLost
 
 CALL_TIMEOUT_S = 5.0

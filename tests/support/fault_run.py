@@ -19,7 +19,8 @@ import msgspec
 from confluent_kafka import Producer
 
 from byoc.errors import BrokerError
-from schemas.topics import PARTITIONER, TopicSpec
+from schemas.kafka_settings import PARTITIONER
+from schemas.topics import TopicSpec
 from streams.runtime.app import EXIT_LOST
 from tests.support.counting_worker import PARTITIONS
 from tests.support.kafka import TestBroker, Unique

@@ -2,7 +2,7 @@
 
 The runner around it (`connectors.sinks.engine.dispatcher`) keeps the promises that no sink should have to think of:
 records of one conversation arrive in order and one at a time, conversations beside each other; what a sink returns as
-outputs is acknowledged by Kafka before the record's offset may be committed; a rejected record goes to the dead letters.
+outputs is acknowledged by Kafka before the record's offset may be committed; a rejected record becomes a dead letter.
 """
 
 from dataclasses import dataclass
