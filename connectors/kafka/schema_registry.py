@@ -1,4 +1,4 @@
-"""A schema registry, by the REST API that all of them answer. The client's own retries are off: callers retry."""
+"""A schema registry, by the REST API that all registries answer. The client's own retries are off: callers retry."""
 
 import asyncio
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ class SchemaRegistry:
     """Registers schemas. Belongs to one event loop; the client blocks in threads."""
 
     def __init__(self, settings: RegistrySettings) -> None:
+        """Makes the client; nothing is sent yet."""
         self._url = settings.url
         options: dict[str, Any] = {"url": settings.url, "max.retries": 0, "timeout": _TIMEOUT_S}
         if settings.user_info is not None:

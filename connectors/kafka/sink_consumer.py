@@ -29,10 +29,10 @@ _FETCH_BYTES = 4 * 1024 * 1024  # prefetched per partition: beside what the sink
 
 
 class RebalanceListener(Protocol):
-    """Who owns the partitions hears about them here, on the event loop."""
+    """What is told of rebalances, on the event loop."""
 
     async def assigned(self, partitions: Sequence[Partition]) -> None:
-        """The partitions are ours; reading starts at their committed offsets after this returns."""
+        """This member reads the partitions; it starts at their committed offsets after this returns."""
 
     async def revoked(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """The partitions go to another member. Returns the offsets to commit before they go."""
@@ -42,10 +42,7 @@ class RebalanceListener(Protocol):
 
 
 class SinkConsumer:
-    """One member of a sink's consumer group. Made and used on one event loop.
-
-    `overrides` are librdkafka properties that replace ours.
-    """
+    """One member of a sink's consumer group. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -57,6 +54,7 @@ class SinkConsumer:
         listener: RebalanceListener,
         overrides: Mapping[str, str] | None = None,
     ) -> None:
+        """Nothing is connected before `start`. `overrides` are librdkafka properties that replace those set here."""
         self._bootstrap_servers = bootstrap_servers
         self._group_id = group_id
         self._topics = list(topics)
@@ -87,7 +85,7 @@ class SinkConsumer:
         self._committed: dict[Partition, int] = {}
 
     async def start(self, outputs: Sequence[str] = ()) -> None:
-        """Connect, see that the topics and those of the `outputs` exist, and join the group.
+        """Connect, check that the topics to read and the `outputs` exist, and join the group.
 
         Raises `TerminalError` naming the address or the topic when there is none.
         """
