@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,7 @@ class Post:
     left_s: float | None = None
     problems: list[Exception] = field(default_factory=list)
     made: int = 0
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
 
     async def headers(self) -> Mapping[str, str]:
         if self.problems:
@@ -40,12 +42,17 @@ class Post:
         return self.left_s
 
     def judge(self, response: HttpResponse) -> Verdict:
-        return Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
+        usual = Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
+        return self.verdicts.get(response.status, usual)
 
 
 @asynccontextmanager
-async def client_of(policy: RetryPolicy = POLICY, max_inflight: int = 8) -> AsyncIterator[HttpClient]:
-    client = HttpClient(policy=policy, max_inflight=max_inflight, observe=lambda _result, _seconds: None)
+async def client_of(
+    policy: RetryPolicy = POLICY, max_inflight: int = 8, uniform: Callable[[float, float], float] = random.uniform
+) -> AsyncIterator[HttpClient]:
+    client = HttpClient(
+        policy=policy, max_inflight=max_inflight, observe=lambda _result, _seconds: None, uniform=uniform
+    )
     try:
         yield client
     finally:
@@ -95,6 +102,20 @@ async def test_waits_grow_and_stay_below_their_bound(server: ScriptedServer) -> 
     # half of each wait is random: from 0.025-0.05 s doubling to 0.1-0.2 s
     for wait_s, least_s in zip(waits, (0.025, 0.05, 0.1, 0.1, 0.1), strict=True):
         assert least_s * 0.9 <= wait_s
+
+
+async def test_only_the_attempt_right_after_such_a_verdict_is_made_at_once(server: ScriptedServer) -> None:
+    server.script(Reply(401), Reply(disconnect=True), FINE)
+    bounds: list[tuple[float, float]] = []
+
+    def shortest(least_s: float, longest_s: float) -> float:
+        bounds.append((least_s, longest_s))
+        return least_s
+
+    async with client_of(replace(POLICY, backoff_max_s=60), uniform=shortest) as client:
+        result = await client.exchange(Post(server.url, verdicts={401: Verdict.RETRY_AT_ONCE}))
+    assert (result.attempts, result.final) == (3, True)
+    assert bounds == [(0.02, 0.04)], "one wait, that of the second attempt"
 
 
 async def test_the_receivers_own_wish_is_the_least_wait(server: ScriptedServer) -> None:
