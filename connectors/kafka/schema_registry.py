@@ -16,12 +16,12 @@ _ABOUT_THE_SCHEMA = frozenset({409, 422})  # incompatible, invalid
 
 
 class SchemaRefused(Exception):
-    """The registry does not take this schema under this subject; others it may take."""
+    """The registry does not accept this schema under this subject; it may accept others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySettings:
-    """Where it is, `https://host:port`, several separated by commas; `user_info` is `user:password`."""
+    """`url` is `https://host:port`, several separated by commas; `user_info` is `user:password`; `ca_file` is PEM."""
 
     url: str
     user_info: Password | None = None
@@ -42,15 +42,15 @@ class SchemaRegistry:
         self._client: Any = SchemaRegistryClient(options)
 
     async def id_of(self, subject: str, schema: str, *, register: bool) -> int:
-        """The id of an Avro schema under a subject, registered when it is not there and `register` says so.
+        """The id of an Avro schema under a subject. With `register` a schema that is not there is registered.
 
         Raises `SchemaRefused`; `RetriableError` when the registry does not answer or is overloaded; `TerminalError`
-        when it refuses us.
+        when it refuses the request itself, for want of rights for example.
         """
         return await asyncio.to_thread(self._id_of, subject, Schema(schema, "AVRO"), register)
 
     def close(self) -> None:
-        """Release its connections."""
+        """Release the connections."""
         self._client.close()
 
     def _id_of(self, subject: str, schema: Any, register: bool) -> int:

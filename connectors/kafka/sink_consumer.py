@@ -29,7 +29,7 @@ _FETCH_BYTES = 4 * 1024 * 1024  # prefetched per partition: beside what the sink
 
 
 class RebalanceListener(Protocol):
-    """What is told of rebalances, on the event loop."""
+    """Is called for each rebalance, on the event loop."""
 
     async def assigned(self, partitions: Sequence[Partition]) -> None:
         """This member reads the partitions; it starts at their committed offsets after this returns."""
@@ -93,7 +93,7 @@ class SinkConsumer:
         await self._thread.call(lambda: self._subscribe([*self._topics, *outputs]))
 
     async def poll(self, max_records: int, timeout_s: float) -> list[ConsumedRecord]:
-        """Up to `max_records` as soon as there is one, or none after `timeout_s`. Rebalances happen in here.
+        """Up to `max_records` as soon as there is one, or none after `timeout_s`. Rebalances happen in this call.
 
         Must be called again within `max.poll.interval.ms` (5 min). Raises `TerminalError`.
         """
@@ -118,7 +118,7 @@ class SinkConsumer:
             await self._thread.call(lambda: self._commit(moved, wait=False))
 
     async def close(self) -> None:
-        """Leave the group; the listener's `revoked` is asked for the last offsets. May be called twice.
+        """Leave the group, after committing what the listener's `revoked` returns. May be called twice.
 
         Takes at most 12 s: when the broker is away the client can hang, and is then left behind.
         """

@@ -152,13 +152,14 @@ class RestServer:
     def _status_of(self, handle: ConnectorHandle) -> dict[str, Any]:
         return {
             "name": handle.name,
-            "connector": _with_trace({"state": handle.state.value, "worker_id": self._worker_id}, handle.trace),
+            "connector": {"state": handle.state.value, "worker_id": self._worker_id},
             "tasks": [self._task_state(task) for task in handle.tasks],
             "type": handle.type.value,
         }
 
     def _task_state(self, task: TaskHandle) -> dict[str, Any]:
-        return _with_trace({"id": task.id, "state": task.state.value, "worker_id": self._worker_id}, task.trace)
+        state = {"id": task.id, "state": task.state.value, "worker_id": self._worker_id}
+        return {**state, "trace": task.trace} if task.trace else state
 
 
 def _info_of(handle: ConnectorHandle) -> dict[str, Any]:
@@ -168,10 +169,6 @@ def _info_of(handle: ConnectorHandle) -> dict[str, Any]:
         "tasks": [{"connector": handle.name, "task": task.id} for task in handle.tasks],
         "type": handle.type.value,
     }
-
-
-def _with_trace(state: dict[str, Any], trace: str | None) -> dict[str, Any]:
-    return {**state, "trace": trace} if trace else state
 
 
 async def _metrics(_request: web.Request) -> web.Response:

@@ -1,8 +1,6 @@
 """A standalone worker: connectors from files, each task in its own asyncio task, states as Kafka Connect names them.
 
-A failed task does not end the worker or the other tasks; its message stays readable as `trace`. A connector's
-configuration, its own state and the states of its tasks are kept apart, so that creating, pausing and restarting
-connectors over REST needs no new concept here.
+A failed task does not end the worker or the other tasks; its message stays readable as `trace`.
 """
 
 import asyncio
@@ -23,14 +21,11 @@ STOP_TIMEOUT_S = 25.0
 
 
 class RunState(StrEnum):
-    """Kafka Connect's states of a connector or task; its tools know exactly these."""
+    """The state of a connector or task: those of Kafka Connect's states that a standalone worker comes to."""
 
     UNASSIGNED = "UNASSIGNED"
     RUNNING = "RUNNING"
-    PAUSED = "PAUSED"
-    STOPPED = "STOPPED"
     FAILED = "FAILED"
-    RESTARTING = "RESTARTING"
 
 
 @dataclass(slots=True)
@@ -55,7 +50,6 @@ class ConnectorHandle:
     type: ConnectorType
     connector: Connector
     state: RunState = RunState.RUNNING
-    trace: str | None = None
     tasks: list[TaskHandle] = field(default_factory=list)
 
 
@@ -73,7 +67,10 @@ class Worker:
         self._task_failed = asyncio.Event()
 
     def add(self, name: str, config: Mapping[str, str]) -> ConnectorHandle:
-        """Create a connector and its tasks; nothing runs before `start`. Raises `ConfigError`."""
+        """Create a connector and its tasks; nothing runs before `start`.
+
+        Raises `ConfigError` for wrong or missing keys, for a class that does not exist and for a name that is taken.
+        """
         if name in self._connectors:
             raise ConfigError(f"Connector {name} already exists")
         if not config.get("connector.class"):
@@ -123,7 +120,7 @@ class Worker:
                     wait.cancel()
 
     async def failure(self) -> str:
-        """Wait until a task fails; return which and why."""
+        """Wait until a task fails; return a sentence that says which and why."""
         await self._task_failed.wait()
         return next(
             f"task {handle.name}-{task.id} failed: {task.trace}"
@@ -144,7 +141,7 @@ class Worker:
         facts = {"connector": connector.name, "task": task.id}
         try:
             await task.task.run(task.ready.set)
-            task.state = RunState.STOPPED if connector.state is RunState.STOPPED else RunState.UNASSIGNED
+            task.state = RunState.UNASSIGNED
         except TaskFailed as error:
             self._fail(task, str(error))
             log.error("task failed", extra={**facts, "reason": str(error)})  # noqa: TRY400 - the message is complete

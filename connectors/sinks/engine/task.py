@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _POLL_RECORDS = 500
-_COMMIT_EVERY_S = 0.5  # what a crash repeats at most, beside what is in progress
+_COMMIT_EVERY_S = 0.5  # a crash repeats what was delivered since, and what was delivered past a record in progress
 _RELEASE_GRACE_S = 4.0  # of the 25 s that a task has to stop; requests that take longer are cut off and repeated
 _FLUSH_S = 5.0
 
