@@ -6,9 +6,9 @@ that writes dead letters makes them here.
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
-Headers = list[tuple[str, bytes]]
+HeaderValue = TypeVar("HeaderValue", bytes, bytes | None)  # Kafka allows a header without a value
 
 PREFIX: Final = "__connect.errors."
 # A header must not make the letter larger than its topic takes; a reason with its remedy has at most 400 characters.
@@ -26,7 +26,7 @@ class Stage(StrEnum):
 
 
 def error_headers(
-    own: Iterable[tuple[str, bytes]],
+    own: Iterable[tuple[str, HeaderValue]],
     *,
     topic: str,
     connector: str,
@@ -37,7 +37,7 @@ def error_headers(
     message: str,
     partition: int | None = None,
     offset: int | None = None,
-) -> Headers:
+) -> list[tuple[str, HeaderValue]]:
     """The record's `own` headers and those about its error.
 
     `topic`, `partition` and `offset` say where the record stood; a record that comes from Salesforce has no partition

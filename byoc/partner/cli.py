@@ -21,8 +21,8 @@ from byoc.partner.router import RouterRules, router_task
 from byoc.partner.serving import serving
 from byoc.settings import Settings
 from connectors import clock
+from connectors.connector import Task
 from connectors.errors import ConnectorError
-from connectors.runtime.connector import Task
 from connectors.sinks.webhook.signing import signer_of
 from schemas.codec import encode
 from schemas.records import CommandKind, PartnerCommand

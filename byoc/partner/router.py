@@ -10,19 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from byoc.partner.plan import Plan, Shares, decision_for, delay_ms_for, plan_for
+from connectors.connector import Task, WorkerConfig
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
-from connectors.runtime.connector import Task, WorkerConfig
 from connectors.sinks.engine.dispatcher import Limits
 from connectors.sinks.engine.metrics import SinkMetrics
-from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected, Stage
+from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
 from connectors.sinks.engine.task import SinkSettings, SinkTask
 from schemas.codec import DecodeError, decode, encode
+from schemas.dead_letters import Stage
 from schemas.records import RoutingTask
 from schemas.topics import Topics
 
 _NAME = "partner-router"
 # requests that are being thought about at once; each is one small task
-_LIMITS = Limits(max_buffered=10_000, max_buffered_bytes=64 * 1024 * 1024, max_lanes=4096)
+_LIMITS = Limits(max_buffered=10_000, max_buffered_bytes=64 * 1024 * 1024, max_in_progress=4096)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +77,13 @@ def router_task(bootstrap_servers: str, topics: Topics, rules: RouterRules, now_
         group_id=f"{topics.prefix}-{_NAME}",
         class_name="byoc.partner.router.Router",
         topics=(topics.routing_requests,),
-        outputs=(topics.routing_decisions,),
+        output_topics=(topics.routing_decisions,),
         limits=_LIMITS,
-        dead_letters=topics.dead_letters,
+        dead_letter_topic=topics.dead_letters,
     )
     worker = WorkerConfig(
         bootstrap_servers=bootstrap_servers,
         group_id=settings.group_id,
-        worker_id=_NAME,
         topic_prefix=topics.prefix,
         offset_storage_topic=topics.connect_offsets,
     )

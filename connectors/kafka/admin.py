@@ -1,4 +1,4 @@
-"""What a worker asks of the cluster before it starts: is it there, are the topics there, are they as they must be."""
+"""Questions to the cluster before a worker or task starts: its id, its topics, their settings; and group offsets."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from connectors import clock
 from connectors.errors import RetriableError, TerminalError
 from schemas.topics import LARGEST_RECORD
 
-OFFSETS_PARTITIONS = 25  # Kafka Connect's default
+_OFFSETS_PARTITIONS = 25  # Kafka Connect's default
 
 
 def cluster_id(*, bootstrap_servers: str, timeout_s: float, client: Mapping[str, str] | None = None) -> str:
@@ -23,9 +23,9 @@ def cluster_id(*, bootstrap_servers: str, timeout_s: float, client: Mapping[str,
 def require_topics(
     names: Iterable[str], *, bootstrap_servers: str, timeout_s: float, client: Mapping[str, str] | None = None
 ) -> dict[str, int]:
-    """All topics exist; returns how many partitions each has. Blocks.
+    """Check that all topics exist; return how many partitions each has. Blocks.
 
-    Raises `TerminalError` naming those that do not exist, `RetriableError` without answer.
+    Raises `TerminalError` naming those that do not exist, `RetriableError` without an answer.
     """
     wanted = set(names)
     known = _metadata(_admin(bootstrap_servers, client), bootstrap_servers, timeout_s).topics
@@ -41,7 +41,7 @@ def require_topics(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicCreation:
-    """How topics that are missing are made. A `replication_factor` of -1 is the brokers' default."""
+    """With what topics are created that do not exist. A `replication_factor` of -1 is the brokers' default."""
 
     partitions: int
     replication_factor: int = -1
@@ -66,7 +66,7 @@ def create_missing(
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=LARGEST_RECORD)
         _create(admin, topic, timeout_s)
     deadline_s = clock.monotonic_s() + timeout_s
-    # the controller has made them; the brokers hear of it a moment later
+    # the controller has made them; the brokers know it a moment later
     while wanted - _metadata(admin, bootstrap_servers, timeout_s).topics.keys():
         if clock.monotonic_s() > deadline_s:
             raise RetriableError(f"creating {', '.join(sorted(wanted))}: they did not appear in {timeout_s:g} s")
@@ -76,13 +76,14 @@ def create_missing(
 def ensure_compacted(
     name: str, *, bootstrap_servers: str, timeout_s: float, client: Mapping[str, str] | None = None
 ) -> None:
-    """The internal topic exists, created when missing, and is compacted. Blocks.
+    """Create the internal topic when it does not exist, and check that it is compacted. Blocks.
 
-    Raises `TerminalError` for a topic that would lose positions with time, `RetriableError` without answer.
+    Raises `TerminalError` when it is not compacted, because it would lose positions with time, and `RetriableError`
+    without an answer.
     """
     admin = _admin(bootstrap_servers, client)
     if name not in _metadata(admin, bootstrap_servers, timeout_s).topics:
-        compacted = NewTopic(name, num_partitions=OFFSETS_PARTITIONS, config={"cleanup.policy": "compact"})
+        compacted = NewTopic(name, num_partitions=_OFFSETS_PARTITIONS, config={"cleanup.policy": "compact"})
         _create(admin, compacted, timeout_s)
     resource = ConfigResource(ResourceType.TOPIC, name)
     try:
@@ -122,7 +123,10 @@ def _metadata(admin: Any, bootstrap_servers: str, timeout_s: float) -> Any:
 def group_offsets(
     group_id: str, *, bootstrap_servers: str, timeout_s: float, client: Mapping[str, str] | None = None
 ) -> list[tuple[str, int, int]]:
-    """Committed offsets of a consumer group: (topic, partition, offset). Blocks. Raises `RetriableError`."""
+    """The committed offsets of a consumer group, sorted: (topic, partition, offset). Blocks.
+
+    Raises `RetriableError`.
+    """
     admin = _admin(bootstrap_servers, client)
     try:
         request = [ck.ConsumerGroupTopicPartitions(group_id)]

@@ -15,14 +15,15 @@ Job = Callable[[], None]
 
 
 class CallThread:
-    """Make it on any thread, call it from event loops. `end` lets the thread end after what was asked for."""
+    """A thread for blocking calls. May be made on any thread; its calls come from event loops."""
 
     def __init__(self, name: str) -> None:
+        """Start the thread, under this name."""
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     async def call(self, function: Callable[[], T]) -> T:
-        """Run a function in the thread, after all that were asked for before; return or raise what it does.
+        """Run a function in the thread, after all earlier calls; return or raise what it does.
 
         A cancelled caller does not stop a call that runs.
         """
@@ -50,7 +51,7 @@ class CallThread:
         return await answer
 
     def end(self) -> None:
-        """No further calls."""
+        """Let the thread end after the calls that were made; there must be no further ones."""
         self._jobs.put(None)
 
     def _serve(self) -> None:

@@ -1,4 +1,4 @@
-"""Records as a sink reads and writes them, without a client library."""
+"""The records that sinks read and write. Pure."""
 
 import msgspec
 
@@ -19,7 +19,7 @@ class ConsumedRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size_bytes(self) -> int:
-        """What it holds in memory, headers apart."""
+        """The bytes of key and value, without headers."""
         return len(self.key or b"") + len(self.value or b"")
 
 

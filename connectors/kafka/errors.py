@@ -1,10 +1,10 @@
-"""What Kafka's errors mean to a transactional task. No client type appears here."""
+"""Errors of a transactional producer, named for what its task may do next. No type of the client appears here."""
 
 from connectors.errors import RetriableError, TerminalError
 
 
 class Fenced(TerminalError):
-    """Another producer has taken over the transactional id: this one may never write again."""
+    """Another producer has taken over the transactional id: this one can never write again."""
 
 
 class AbortNeeded(RetriableError):
@@ -12,4 +12,4 @@ class AbortNeeded(RetriableError):
 
 
 class ProducerLost(RetriableError):
-    """The producer cannot be used any more, and nobody has taken over: a new one may."""
+    """The producer cannot be used any more, but nobody has taken over its id: a new producer may."""

@@ -3,7 +3,7 @@
     key    ["<connector>",{"topic":"/event/X__e"}]          canonical JSON: sorted keys, no spaces
     value  {"replayId":"<base64>", …}                        null means: reset
 
-Canonical, because compaction compares bytes: two spellings of one key would live for ever side by side.
+Keys are canonical because compaction compares bytes: two spellings of one key would both be kept for ever.
 """
 
 import json
@@ -45,9 +45,9 @@ def read_offsets(
 ) -> dict[str, dict[str, Any]]:
     """The offsets of a connector: canonical partition JSON -> offset map. Blocks.
 
-    Reads the topic `read_committed` to the *uncommitted* end it had at the call: another task's open transaction may
-    stand before our own last commit, and stopping there would be stopping at an older position. Raises
-    `RetriableError` when the end is not reached within `timeout_s`, or `given_up` is set before.
+    Reads the topic `read_committed` up to the end that it has at the call, uncommitted records included: an open
+    transaction of another task may stand before this connector's last commit, and to stop there would give an older
+    position. Raises `RetriableError` when the end is not reached within `timeout_s`, or when `given_up` is set before.
     """
     settings: dict[str, Any] = {"log_level": 0, **(client or {}), "bootstrap.servers": bootstrap_servers}
     with_group = {

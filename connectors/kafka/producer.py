@@ -5,12 +5,9 @@ exactness depends on it, then for each transaction `begin`, `produce` as often a
 producer come from one thread at a time. `init`, `abort_hanging`, `begin`, `commit`, `abort` and `close` block;
 `produce` does not.
 
-Settings and why:
-* `retry.backoff.ms` 2: with the default of 100 a commit that finds the previous one still being written (answer
-  CONCURRENT_TRANSACTIONS) waits 100 ms; measured 102 ms against 4 ms per transaction.
-* `linger.ms` 20: a commit sends what lingers at once, so no event waits for it. With 1 the client's thread spun on the
-  core that the task needs: half of the samples of a profile were its polling.
-* `message.max.bytes`: an event of Salesforce may have 1 MB, and its envelope comes on top.
+Settings are those of `schemas.kafka_settings` and a few of its own. `linger.ms` is 20: a commit sends what lingers at
+once, so no event waits for it. With 1 the client's thread spun on the core that the task needs: half of the samples of
+a profile were its polling.
 """
 
 import logging
@@ -22,19 +19,14 @@ import confluent_kafka as ck
 
 from connectors.errors import RetriableError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
-from schemas.kafka_settings import PARTITIONER
+from connectors.kafka.records import Headers, ProducerRecord
+from schemas.kafka_settings import ABORTED_KEY, TRANSACTION_TIMEOUT_MS, transactional_producer
 
 log = logging.getLogger(__name__)
 
-Headers = list[tuple[str, bytes]]
-ProducerRecord = tuple[str, bytes | None, bytes | None, Headers | None]  # topic, value, key, headers
-
-TRANSACTION_TIMEOUT_MS: Final = 60_000
 _CALL_TIMEOUT_S: Final = 5.0  # one blocking call; a commit is repeated until it is settled or given up
 _ABORT_TIMEOUT_S: Final = 30.0
 _QUEUE_FULL_POLL_S: Final = 0.01
-
-_ABORTED_KEY: Final = b"aborted"  # compacted topics refuse records without a key
 
 _FENCED: Final = frozenset(
     {
@@ -66,7 +58,7 @@ _REMEDIES: Final = {
 
 
 class TransactionalProducer:
-    """A librdkafka producer with a transactional id. `client` holds further librdkafka settings, such as security."""
+    """A librdkafka producer with a transactional id."""
 
     def __init__(
         self,
@@ -76,35 +68,32 @@ class TransactionalProducer:
         client: Mapping[str, str] | None = None,
         transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS,
     ) -> None:
+        """`client` holds further librdkafka settings, such as security; what is set here replaces them.
+
+        `transaction_timeout_ms` is the time after which the coordinator aborts a transaction that nobody ends.
+        """
         self.bootstrap_servers = bootstrap_servers
         self.transactional_id = transactional_id
         self._given_up = threading.Event()
         self._producer: Any = ck.Producer(
             {
-                "log_level": 0,  # the client would write to stderr; what matters comes back from the calls
-                "linger.ms": 20,
-                "batch.num.messages": 10_000,
-                "queue.buffering.max.messages": 1_000_000,  # the task bounds what it has in flight
-                "message.max.bytes": 2 * 1024 * 1024,
-                "reconnect.backoff.ms": 50,
-                "reconnect.backoff.max.ms": 2_000,  # the default of 10 s would be added to every broker restart
                 **(client or {}),
-                "bootstrap.servers": bootstrap_servers,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": transaction_timeout_ms,
+                **transactional_producer(bootstrap_servers, transactional_id, transaction_timeout_ms),
+                "linger.ms": 20,
+                "queue.buffering.max.messages": 1_000_000,  # the task bounds what it has in flight
                 # a message that outlived its transaction could only abort the next one
                 "message.timeout.ms": transaction_timeout_ms,
-                "partitioner": PARTITIONER,
-                "retry.backoff.ms": 2,
-                "retry.backoff.max.ms": 100,
-                "delivery.report.only.error": True,
+                "log_level": 0,  # the client would write to stderr; what matters comes back from the calls
                 "error_cb": _note_client_error,
             }
         )
 
     def init(self, timeout_s: float) -> None:
-        """Take over the transactional id. Raises `RetriableError` when the cluster does not answer, `TerminalError`."""
-        self._call("taking over", lambda: self._producer.init_transactions(timeout_s))
+        """Take over the transactional id, within `timeout_s`; the caller decides whether to try again.
+
+        Raises `RetriableError` when the cluster does not answer, `TerminalError`, `Fenced`, `ProducerLost`.
+        """
+        self._call("taking over", lambda: self._producer.init_transactions(timeout_s), repeats=False)
 
     def abort_hanging(self, partitions: Mapping[str, int], timeout_s: float) -> None:
         """Abort what the coordinator says is settled and is not, in all topics (name -> partition count) ever written.
@@ -116,7 +105,7 @@ class TransactionalProducer:
         self.begin()
         for topic, count in partitions.items():
             for number in range(count):
-                self._producer.produce(topic, b"", _ABORTED_KEY, number)
+                self._producer.produce(topic, b"", ABORTED_KEY, number)
         # only what has reached its partition makes the partition part of the transaction
         if not self.flush(timeout_s):
             raise RetriableError(
@@ -178,13 +167,14 @@ class TransactionalProducer:
             return
         raise RetriableError(f"writing to {topic} with {self.transactional_id}: given up while the queue was full")
 
-    def _call(self, doing: str, call: Callable[[], None]) -> None:
+    def _call(self, doing: str, call: Callable[[], None], *, repeats: bool = True) -> None:
+        """Make a blocking call. With `repeats`, until it gets an answer, or until `give_up`."""
         while True:
             try:
                 call()
             except ck.KafkaException as error:
                 translated = self._translated(doing, error)
-                again = type(translated) is RetriableError and not self._given_up.is_set() and doing != "taking over"
+                again = repeats and type(translated) is RetriableError and not self._given_up.is_set()
                 if not again:
                     raise translated from error
                 log.warning("waiting for Kafka", extra={"transactional_id": self.transactional_id, "call": doing})

@@ -1,4 +1,4 @@
-"""A schema registry, by the REST API that all of them answer. The client's own retries are off: callers retry."""
+"""A schema registry, by the REST API that all registries answer. The client's own retries are off: callers retry."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _ABOUT_THE_SCHEMA = frozenset({409, 422})  # incompatible, invalid
 
 
 class SchemaRefused(Exception):
-    """The registry does not take this schema under this subject; others it may take."""
+    """The registry does not accept this schema under this subject; it may accept others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySettings:
-    """Where it is, `https://host:port`, several separated by commas; `user_info` is `user:password`."""
+    """`url` is `https://host:port`, several separated by commas; `user_info` is `user:password`; `ca_file` is PEM."""
 
     url: str
     user_info: Password | None = None
@@ -32,6 +32,7 @@ class SchemaRegistry:
     """Registers schemas. Belongs to one event loop; the client blocks in threads."""
 
     def __init__(self, settings: RegistrySettings) -> None:
+        """Makes the client; nothing is sent yet."""
         self._url = settings.url
         options: dict[str, Any] = {"url": settings.url, "max.retries": 0, "timeout": _TIMEOUT_S}
         if settings.user_info is not None:
@@ -41,15 +42,15 @@ class SchemaRegistry:
         self._client: Any = SchemaRegistryClient(options)
 
     async def id_of(self, subject: str, schema: str, *, register: bool) -> int:
-        """The id of an Avro schema under a subject, registered when it is not there and `register` says so.
+        """The id of an Avro schema under a subject. With `register` a schema that is not there is registered.
 
         Raises `SchemaRefused`; `RetriableError` when the registry does not answer or is overloaded; `TerminalError`
-        when it refuses us.
+        when it refuses the request itself, for want of rights for example.
         """
         return await asyncio.to_thread(self._id_of, subject, Schema(schema, "AVRO"), register)
 
     def close(self) -> None:
-        """Release its connections."""
+        """Release the connections."""
         self._client.close()
 
     def _id_of(self, subject: str, schema: Any, register: bool) -> int:

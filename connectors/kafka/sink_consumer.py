@@ -29,10 +29,10 @@ _FETCH_BYTES = 4 * 1024 * 1024  # prefetched per partition: beside what the sink
 
 
 class RebalanceListener(Protocol):
-    """Who owns the partitions hears about them here, on the event loop."""
+    """Is called for each rebalance, on the event loop."""
 
     async def assigned(self, partitions: Sequence[Partition]) -> None:
-        """The partitions are ours; reading starts at their committed offsets after this returns."""
+        """This member reads the partitions; it starts at their committed offsets after this returns."""
 
     async def revoked(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """The partitions go to another member. Returns the offsets to commit before they go."""
@@ -42,10 +42,7 @@ class RebalanceListener(Protocol):
 
 
 class SinkConsumer:
-    """One member of a sink's consumer group. Made and used on one event loop.
-
-    `overrides` are librdkafka properties that replace ours.
-    """
+    """One member of a sink's consumer group. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -57,6 +54,7 @@ class SinkConsumer:
         listener: RebalanceListener,
         overrides: Mapping[str, str] | None = None,
     ) -> None:
+        """Nothing is connected before `start`. `overrides` are librdkafka properties that replace those set here."""
         self._bootstrap_servers = bootstrap_servers
         self._group_id = group_id
         self._topics = list(topics)
@@ -87,7 +85,7 @@ class SinkConsumer:
         self._committed: dict[Partition, int] = {}
 
     async def start(self, outputs: Sequence[str] = ()) -> None:
-        """Connect, see that the topics and those of the `outputs` exist, and join the group.
+        """Connect, check that the topics to read and the `outputs` exist, and join the group.
 
         Raises `TerminalError` naming the address or the topic when there is none.
         """
@@ -95,7 +93,7 @@ class SinkConsumer:
         await self._thread.call(lambda: self._subscribe([*self._topics, *outputs]))
 
     async def poll(self, max_records: int, timeout_s: float) -> list[ConsumedRecord]:
-        """Up to `max_records` as soon as there is one, or none after `timeout_s`. Rebalances happen in here.
+        """Up to `max_records` as soon as there is one, or none after `timeout_s`. Rebalances happen in this call.
 
         Must be called again within `max.poll.interval.ms` (5 min). Raises `TerminalError`.
         """
@@ -120,7 +118,7 @@ class SinkConsumer:
             await self._thread.call(lambda: self._commit(moved, wait=False))
 
     async def close(self) -> None:
-        """Leave the group; the listener's `revoked` is asked for the last offsets. May be called twice.
+        """Leave the group, after committing what the listener's `revoked` returns. May be called twice.
 
         Takes at most 12 s: when the broker is away the client can hang, and is then left behind.
         """

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from connectors.kafka.producer import ProducerRecord
+from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.converters.byoc import Mapper
 from connectors.pubsub.converters.headers import EventHeaders
 from connectors.pubsub.converters.payload import WriterSchema

@@ -15,11 +15,11 @@ from connectors.config.definition import (
     non_empty,
     one_of,
 )
-from connectors.kafka.producer import TRANSACTION_TIMEOUT_MS
 from connectors.pubsub.converters.choice import ForeignPolicy, Mode
 from connectors.pubsub.converters.schema_frames import SubjectStrategy
 from connectors.pubsub.protocol.subscription import KEEPALIVE_BOUND_S
 from connectors.salesforce.login_config import LOGIN_KEYS
+from schemas.kafka_settings import TRANSACTION_TIMEOUT_MS
 
 _SALESFORCE: Final = "Salesforce"
 _REPLAY: Final = "Replay"

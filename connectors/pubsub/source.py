@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from connectors.config.definition import ConfigDef, Values, invalid
+from connectors.connector import ConnectorType, Task, WorkerConfig
 from connectors.pubsub.definition import DEFINITION
 from connectors.pubsub.making_config import creation_of, frames_of, making_of, problems_of
 from connectors.pubsub.protocol.messages import GapPolicy, ReplayPreset
@@ -12,7 +13,6 @@ from connectors.pubsub.runner.settings import SourceSettings
 from connectors.pubsub.runner.task import SourceTask
 from connectors.pubsub.runner.topic_group import TopicGroup, grouped
 from connectors.pubsub.runner.transport import Endpoint
-from connectors.runtime.connector import ConnectorType, Task, WorkerConfig
 from connectors.salesforce.auth import TokenSource
 from connectors.salesforce.login_config import credentials_of, route_of
 from connectors.salesforce.network import Route

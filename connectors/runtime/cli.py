@@ -4,16 +4,16 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from connectors.config.properties import parse_connector, parse_properties
 from connectors.config.providers import Redaction, providers_of
+from connectors.connector import WorkerConfig
 from connectors.errors import ConnectorError
 from connectors.kafka.admin import cluster_id, ensure_compacted
-from connectors.runtime.connector import WorkerConfig
 from connectors.runtime.logs import configure
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
@@ -23,7 +23,7 @@ _KAFKA_TIMEOUT_S = 10.0
 
 
 class StartError(Exception):
-    """The worker could not start, or ended; the message is for the person who started it."""
+    """The worker could not start, or had to end. The message is for the person who started it."""
 
 
 @click.command()
@@ -91,7 +91,14 @@ async def serve(
     for name, config in connectors:
         worker.add(name, config)
     cluster = await asyncio.to_thread(_prepare_kafka, settings.shared)
-    rest = RestServer(worker, host=settings.rest_host, port=settings.rest_port, kafka_cluster_id=cluster)
+    started = asyncio.Event()
+    rest = RestServer(
+        worker,
+        host=settings.rest_host,
+        port=settings.rest_port,
+        kafka_cluster_id=cluster,
+        has_started=started.is_set,
+    )
     try:
         host, port = await rest.start()
     except OSError as error:
@@ -99,9 +106,13 @@ async def serve(
             f"binding the REST API to {settings.rest_host}:{settings.rest_port}: {error.strerror}; set rest.port to a"
             " free port, or 0 for any"
         ) from error
-    worker.worker_id = f"{host}:{port}"
+
+    def report_start() -> None:
+        started.set()
+        click.echo(f"ready rest={host}:{port}")
+
     try:
-        await _serve(worker, rest, stop, f"{host}:{port}", exit_on_failure=exit_on_failure)
+        await _serve(worker, stop, report_start, exit_on_failure=exit_on_failure)
     finally:
         await worker.stop()
         await rest.stop()
@@ -125,7 +136,10 @@ def _prepare_kafka(config: WorkerConfig) -> str:
     return cluster
 
 
-async def _serve(worker: Worker, rest: RestServer, stop: asyncio.Event, address: str, *, exit_on_failure: bool) -> None:
+async def _serve(
+    worker: Worker, stop: asyncio.Event, report_start: Callable[[], None], *, exit_on_failure: bool
+) -> None:
+    """Run the tasks until `stop` is set or, with `exit_on_failure`, one has failed."""
     worker.start()
     stopped = asyncio.create_task(stop.wait())
     failed = asyncio.create_task(worker.failure())
@@ -134,8 +148,7 @@ async def _serve(worker: Worker, rest: RestServer, stop: asyncio.Event, address:
     try:
         await asyncio.wait({settled, *ends}, return_when=asyncio.FIRST_COMPLETED)
         if settled.done() and not (exit_on_failure and failed.done()):
-            rest.started = True
-            click.echo(f"ready rest={address}")
+            report_start()
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if exit_on_failure and failed.done():
             raise StartError(failed.result())

@@ -11,13 +11,16 @@ class FieldFormatter(logging.Formatter):
     """Appends what `extra` added to a record; values with blanks are quoted."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
+        """`redact` takes a whole line and returns it without what must not be shown."""
         self._redact = redact
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
+        """The line, redacted."""
         return self._redact(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """The message, then the fields as key=value."""
         fields = [f"{key}={_shown(value)}" for key, value in vars(record).items() if key not in _STANDARD]
         return " ".join([super().formatMessage(record), *fields])
 

@@ -1,20 +1,27 @@
-"""Which connector classes there are. A class is imported when it is used: a sink worker needs no gRPC."""
+"""The connector classes, by the name that `connector.class` gives them; the only place that knows them all.
+
+A class is imported when it is used: a worker of sinks needs no gRPC.
+"""
 
 import importlib
 from typing import Final, cast
 
+from connectors.connector import ConnectorClass
 from connectors.errors import ConfigError
-from connectors.runtime.connector import ConnectorClass
 
+# One row per connector: its public name, and where the class is.
 CLASSES: Final = {
     "connectors.pubsub.PubSubSource": "connectors.pubsub.source:PubSubSource",
-    "connectors.sinks.WebhookSink": "connectors.sinks.connectors:WebhookSink",
-    "connectors.sinks.InteractionSink": "connectors.sinks.connectors:InteractionSink",
+    "connectors.sinks.WebhookSink": "connectors.sinks.webhook.connector:WebhookSink",
+    "connectors.sinks.InteractionSink": "connectors.sinks.interaction.connector:InteractionSink",
 }
 
 
 def connector_class(name: str) -> ConnectorClass:
-    """The class that `connector.class` names, fully or by its last part. Raises `ConfigError` listing what there is."""
+    """The class that `connector.class` names, fully or by its last part.
+
+    Raises `ConfigError` that lists the names there are.
+    """
     for full, place in CLASSES.items():
         if name in (full, full.rpartition(".")[2]):
             module, _, attribute = place.partition(":")

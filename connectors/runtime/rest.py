@@ -1,7 +1,7 @@
 """The worker's REST API, as Kafka Connect answers it: paths, bodies, codes.
 
 Errors are always `{"error_code": <http status>, "message": "…"}`. Paths are answered with and without a trailing slash.
-This is the reading half; what changes connectors needs the config topic and comes with the distributed worker.
+Only reading is possible: what changes connectors needs Kafka Connect's config topic, which a standalone worker has not.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from connectors.connector import ConnectorType
 from connectors.errors import ConnectorError
 from connectors.kafka.admin import group_offsets
 from connectors.kafka.offsets import read_offsets
-from connectors.runtime.connector import ConnectorType
 from connectors.runtime.worker import ConnectorHandle, TaskHandle, Worker
 
 log = logging.getLogger(__name__)
@@ -32,18 +32,22 @@ class _NotFound(Exception):
 
 
 class RestServer:
-    """Serves one worker. `start` binds; port 0 is any free one."""
+    """Serves one worker. The address as bound is the `worker_id` of the answers, as in Kafka Connect."""
 
-    def __init__(self, worker: Worker, *, host: str, port: int, kafka_cluster_id: str) -> None:
+    def __init__(
+        self, worker: Worker, *, host: str, port: int, kafka_cluster_id: str, has_started: Callable[[], bool]
+    ) -> None:
+        """Port 0 is any free one. `has_started` says whether the worker has completed its start; `/health` asks it."""
         self._worker = worker
         self._host = host
         self._port = port
         self._cluster_id = kafka_cluster_id
+        self._has_started = has_started
+        self._worker_id = ""  # bound by `start`
         self._runner: web.AppRunner | None = None
-        self.started = False  # the worker has completed its start; `/health` says so
 
     async def start(self) -> tuple[str, int]:
-        """Bind and serve; return host and port. Raises `OSError` when the address cannot be bound."""
+        """Bind and serve; return host and port as bound. Raises `OSError` when the address cannot be bound."""
         app = web.Application(middlewares=[_json_errors])
         for path, handler in self._routes().items():
             app.router.add_get(path, handler)
@@ -53,11 +57,12 @@ class RestServer:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
-        bound = self._runner.addresses[0]
-        return str(bound[0]), int(bound[1])
+        host, port, *_ = self._runner.addresses[0]
+        self._worker_id = f"{host}:{port}"
+        return str(host), int(port)
 
     async def stop(self) -> None:
-        """Stop serving."""
+        """Stop serving, and close what is open."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -79,7 +84,7 @@ class RestServer:
         return _json({"version": VERSION, "commit": "unknown", "kafka_cluster_id": self._cluster_id})
 
     async def _health(self, _request: web.Request) -> web.Response:
-        if not self.started:
+        if not self._has_started():
             return _json({"status": "starting", "message": "Worker is still starting up."}, status=503)
         message = "Worker has completed startup and is ready to handle requests."
         return _json({"status": "healthy", "message": message})
@@ -147,13 +152,14 @@ class RestServer:
     def _status_of(self, handle: ConnectorHandle) -> dict[str, Any]:
         return {
             "name": handle.name,
-            "connector": _with_trace({"state": handle.state.value, "worker_id": self._worker.worker_id}, handle.trace),
+            "connector": {"state": handle.state.value, "worker_id": self._worker_id},
             "tasks": [self._task_state(task) for task in handle.tasks],
             "type": handle.type.value,
         }
 
     def _task_state(self, task: TaskHandle) -> dict[str, Any]:
-        return _with_trace({"id": task.id, "state": task.state.value, "worker_id": self._worker.worker_id}, task.trace)
+        state = {"id": task.id, "state": task.state.value, "worker_id": self._worker_id}
+        return {**state, "trace": task.trace} if task.trace else state
 
 
 def _info_of(handle: ConnectorHandle) -> dict[str, Any]:
@@ -163,10 +169,6 @@ def _info_of(handle: ConnectorHandle) -> dict[str, Any]:
         "tasks": [{"connector": handle.name, "task": task.id} for task in handle.tasks],
         "type": handle.type.value,
     }
-
-
-def _with_trace(state: dict[str, Any], trace: str | None) -> dict[str, Any]:
-    return {**state, "trace": trace} if trace else state
 
 
 async def _metrics(_request: web.Request) -> web.Response:

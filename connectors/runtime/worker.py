@@ -1,8 +1,6 @@
 """A standalone worker: connectors from files, each task in its own asyncio task, states as Kafka Connect names them.
 
-A failed task does not end the worker or its siblings; its message stays readable as `trace`. Connectors are kept as
-they were given: what a connector is, what it should do and what its tasks do are separate, so that creating, pausing
-and restarting them over REST needs no new concept here.
+A failed task does not end the worker or the other tasks; its message stays readable as `trace`.
 """
 
 import asyncio
@@ -13,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from connectors.config.providers import ConfigProviders, Redaction
-from connectors.errors import ConfigError
-from connectors.runtime.connector import Connector, ConnectorType, Task, TaskFailed, WorkerConfig
+from connectors.connector import Connector, ConnectorType, Task, WorkerConfig
+from connectors.errors import ConfigError, TaskFailed
 from connectors.runtime.registry import connector_class
 
 log = logging.getLogger(__name__)
@@ -22,24 +20,21 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 25.0
 
 
-class State(StrEnum):
-    """Kafka Connect's states; tools build strict enumerations of exactly these."""
+class RunState(StrEnum):
+    """The state of a connector or task: those of Kafka Connect's states that a standalone worker comes to."""
 
     UNASSIGNED = "UNASSIGNED"
     RUNNING = "RUNNING"
-    PAUSED = "PAUSED"
-    STOPPED = "STOPPED"
     FAILED = "FAILED"
-    RESTARTING = "RESTARTING"
 
 
 @dataclass(slots=True)
 class TaskHandle:
-    """One task and what it does. `ready` is set when it serves; `ended` when it will do nothing more."""
+    """One task and its state. `ready` is set when it serves, `ended` when it does nothing more."""
 
     id: int
     task: Task
-    state: State = State.RUNNING
+    state: RunState = RunState.RUNNING
     trace: str | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,14 +43,13 @@ class TaskHandle:
 
 @dataclass(slots=True)
 class ConnectorHandle:
-    """One connector and its tasks. `config` is what the user gave, with `name` added: references stay as they are."""
+    """One connector and its tasks. `config` is what the user gave, with `name` added and references as written."""
 
     name: str
     config: Mapping[str, str]
     type: ConnectorType
     connector: Connector
-    state: State = State.RUNNING
-    trace: str | None = None
+    state: RunState = RunState.RUNNING
     tasks: list[TaskHandle] = field(default_factory=list)
 
 
@@ -69,12 +63,14 @@ class Worker:
         self.config = config
         self._providers = providers or ConfigProviders()
         self._redaction = redaction or Redaction()
-        self.worker_id = config.worker_id  # host:port as bound
         self._connectors: dict[str, ConnectorHandle] = {}
         self._task_failed = asyncio.Event()
 
     def add(self, name: str, config: Mapping[str, str]) -> ConnectorHandle:
-        """Create a connector and its tasks; nothing runs before `start`. Raises `ConfigError`."""
+        """Create a connector and its tasks; nothing runs before `start`.
+
+        Raises `ConfigError` for wrong or missing keys, for a class that does not exist and for a name that is taken.
+        """
         if name in self._connectors:
             raise ConfigError(f"Connector {name} already exists")
         if not config.get("connector.class"):
@@ -124,13 +120,13 @@ class Worker:
                     wait.cancel()
 
     async def failure(self) -> str:
-        """Wait until a task fails; return which and why."""
+        """Wait until a task fails; return a sentence that says which and why."""
         await self._task_failed.wait()
         return next(
             f"task {handle.name}-{task.id} failed: {task.trace}"
             for handle in self._connectors.values()
             for task in handle.tasks
-            if task.state is State.FAILED
+            if task.state is RunState.FAILED
         )
 
     @property
@@ -145,7 +141,7 @@ class Worker:
         facts = {"connector": connector.name, "task": task.id}
         try:
             await task.task.run(task.ready.set)
-            task.state = State.STOPPED if connector.state is State.STOPPED else State.UNASSIGNED
+            task.state = RunState.UNASSIGNED
         except TaskFailed as error:
             self._fail(task, str(error))
             log.error("task failed", extra={**facts, "reason": str(error)})  # noqa: TRY400 - the message is complete
@@ -156,5 +152,5 @@ class Worker:
             task.ended.set()
 
     def _fail(self, task: TaskHandle, trace: str) -> None:
-        task.state, task.trace = State.FAILED, self._redaction(trace)
+        task.state, task.trace = RunState.FAILED, self._redaction(trace)
         self._task_failed.set()

@@ -1,11 +1,11 @@
-"""Worker properties to `WorkerConfig`, in Kafka Connect's words. Pure."""
+"""The worker's own configuration keys, by Kafka Connect's names, and its settings made from them. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from connectors.config.definition import ConfigDef, Importance, Key, Kind, at_least, invalid, non_empty
-from connectors.runtime.connector import WorkerConfig
+from connectors.connector import WorkerConfig
 from schemas.topics import DEFAULT_PREFIX, Topics
 
 DEFINITION: Final = ConfigDef(
@@ -39,7 +39,10 @@ class WorkerSettings:
 
 
 def worker_settings(properties: Mapping[str, str]) -> WorkerSettings:
-    """Typed settings. Raises `ConfigError` naming every wrong key, and Java-only client settings."""
+    """The settings in a worker's properties.
+
+    Raises `ConfigError` that names every wrong key, and every client setting that only the Java client has.
+    """
     values = DEFINITION.parse(properties, "the worker")
     problems = [
         f"Invalid configuration {key}: it is a setting of the Java client; use librdkafka's names (sasl.username,"
@@ -66,7 +69,6 @@ def worker_settings(properties: Mapping[str, str]) -> WorkerSettings:
     shared = WorkerConfig(
         bootstrap_servers=values.string("bootstrap.servers"),
         group_id=values.string("group.id"),
-        worker_id=f"{host}:{port}",
         topic_prefix=prefix,
         offset_storage_topic=values.optional_string("offset.storage.topic") or topics.connect_offsets,
         client={key: value for key, value in properties.items() if key.startswith(_CLIENT_PREFIXES)},

@@ -1,5 +1,1 @@
-"""Ways out of Kafka: the partner's webhook and Salesforce's Interaction Service API."""
-
-from connectors.sinks.connectors import InteractionSink, WebhookSink
-
-__all__ = ["InteractionSink", "WebhookSink"]
+"""Ways out of Kafka: the partner's webhook and Salesforce's Interaction Service API, a folder each."""

@@ -53,9 +53,8 @@ async def rest(kafka, catalogue, sim) -> AsyncIterator[Rest]:
     """A worker with one source connector that has mirrored one event."""
     worker = Worker(source_worker(kafka.bootstrap_servers, catalogue))
     worker.add(NAME, source_config(sim))
-    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="the-cluster")
+    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="the-cluster", has_started=lambda: True)
     host, port = await server.start()
-    worker.worker_id = f"{host}:{port}"
     sim.publish_message("c1", "hello")
     worker.start()
     try:
@@ -136,13 +135,14 @@ async def test_metrics_count_what_was_mirrored_without_naming_anybody(rest):
 
 async def test_health_says_when_the_worker_has_started(kafka, catalogue):
     worker = Worker(source_worker(kafka.bootstrap_servers, catalogue))
-    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x")
+    started = asyncio.Event()
+    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x", has_started=started.is_set)
     host, port = await server.start()
     try:
         async with aiohttp.ClientSession() as session:
             rest = Rest(session, f"http://{host}:{port}")
             assert (await rest.get("/health"))[0] == 503
-            server.started = True
+            started.set()
             code, body = await rest.get("/health")
             assert (code, body["status"]) == (200, "healthy")
     finally:
@@ -153,7 +153,7 @@ async def test_a_failed_task_shows_its_message_and_leaves_the_worker_up(kafka, c
     worker = Worker(source_worker(kafka.bootstrap_servers, catalogue))
     worker.add("wrong", source_config(sim, name="wrong", salesforce_topics="/event/NoSuch__e"))
     worker.add(NAME, source_config(sim))
-    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x")
+    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x", has_started=lambda: True)
     host, port = await server.start()
     worker.start()
     try:

@@ -2,14 +2,15 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from connectors.errors import RetriableError, TerminalError
-from connectors.sinks.http.client import Answer, Exchanged, HttpClient, Refused, RetryPolicy, Verdict
+from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, RetryPolicy, SendForbidden, Verdict
 from connectors.sinks.http.status import is_temporary
 from tests.support.scripted_http import Reply, ScriptedServer, scripted_server
 from tests.support.sinks import eventually
@@ -21,7 +22,7 @@ FINE = Reply(200, b"fine")
 
 @dataclass
 class Post:
-    """A call whose permission and headers a test decides."""
+    """A request whose permission and headers a test decides."""
 
     url: str
     method: str = "POST"
@@ -29,6 +30,7 @@ class Post:
     left_s: float | None = None
     problems: list[Exception] = field(default_factory=list)
     made: int = 0
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
 
     async def headers(self) -> Mapping[str, str]:
         if self.problems:
@@ -39,13 +41,18 @@ class Post:
     def time_left_s(self) -> float | None:
         return self.left_s
 
-    def judge(self, answer: Answer) -> Verdict:
-        return Verdict.RETRY if is_temporary(answer.status) else Verdict.FINAL
+    def judge(self, response: HttpResponse) -> Verdict:
+        usual = Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
+        return self.verdicts.get(response.status, usual)
 
 
 @asynccontextmanager
-async def client_of(policy: RetryPolicy = POLICY, max_inflight: int = 8) -> AsyncIterator[HttpClient]:
-    client = HttpClient(policy=policy, max_inflight=max_inflight, observe=lambda _result, _seconds: None)
+async def client_of(
+    policy: RetryPolicy = POLICY, max_inflight: int = 8, uniform: Callable[[float, float], float] = random.uniform
+) -> AsyncIterator[HttpClient]:
+    client = HttpClient(
+        policy=policy, max_inflight=max_inflight, observe=lambda _result, _seconds: None, uniform=uniform
+    )
     try:
         yield client
     finally:
@@ -61,9 +68,9 @@ async def server() -> AsyncIterator[ScriptedServer]:
 async def test_the_first_answer_that_is_final_ends_it(server: ScriptedServer) -> None:
     server.script(BUSY, BUSY, FINE)
     async with client_of() as client:
-        exchanged = await client.exchange(Post(server.url, body=b"the body"))
-    assert exchanged == Exchanged(
-        answer=Answer(status=200, body=b"fine"), attempts=3, final=True, problem="answered 503"
+        result = await client.exchange(Post(server.url, body=b"the body"))
+    assert result == ExchangeResult(
+        response=HttpResponse(status=200, body=b"fine"), attempts=3, final=True, problem="answered 503"
     )
     assert [asked.headers["x-attempt"] for asked in server.asked] == ["1", "2", "3"], "headers are made per attempt"
     assert {asked.body for asked in server.asked} == {b"the body"}
@@ -72,9 +79,17 @@ async def test_the_first_answer_that_is_final_ends_it(server: ScriptedServer) ->
 async def test_attempts_end_at_their_number(server: ScriptedServer) -> None:
     server.script(BUSY)
     async with client_of(replace(POLICY, retry_max=2)) as client:
-        exchanged = await client.exchange(Post(server.url))
-    assert (exchanged.attempts, exchanged.final, exchanged.problem) == (3, False, "answered 503")
+        result = await client.exchange(Post(server.url))
+    assert (result.attempts, result.final, result.problem) == (3, False, "answered 503")
     assert len(server.asked) == 3
+
+
+async def test_the_last_attempt_that_is_allowed_can_still_succeed(server: ScriptedServer) -> None:
+    server.script(BUSY, BUSY, FINE)
+    async with client_of(replace(POLICY, retry_max=2)) as client:
+        result = await client.exchange(Post(server.url))
+    assert (result.attempts, result.final) == (3, True)
+    assert result.response == HttpResponse(status=200, body=b"fine")
 
 
 async def test_waits_grow_and_stay_below_their_bound(server: ScriptedServer) -> None:
@@ -89,6 +104,20 @@ async def test_waits_grow_and_stay_below_their_bound(server: ScriptedServer) -> 
         assert least_s * 0.9 <= wait_s
 
 
+async def test_only_the_attempt_right_after_such_a_verdict_is_made_at_once(server: ScriptedServer) -> None:
+    server.script(Reply(401), Reply(disconnect=True), FINE)
+    bounds: list[tuple[float, float]] = []
+
+    def shortest(least_s: float, longest_s: float) -> float:
+        bounds.append((least_s, longest_s))
+        return least_s
+
+    async with client_of(replace(POLICY, backoff_max_s=60), uniform=shortest) as client:
+        result = await client.exchange(Post(server.url, verdicts={401: Verdict.RETRY_AT_ONCE}))
+    assert (result.attempts, result.final) == (3, True)
+    assert bounds == [(0.02, 0.04)], "one wait, that of the second attempt"
+
+
 async def test_the_receivers_own_wish_is_the_least_wait(server: ScriptedServer) -> None:
     server.script(Reply(429, headers={"Retry-After": "1"}), FINE)
     async with client_of() as client:
@@ -99,9 +128,9 @@ async def test_the_receivers_own_wish_is_the_least_wait(server: ScriptedServer) 
 async def test_a_wish_longer_than_the_hold_ends_at_the_hold(server: ScriptedServer) -> None:
     server.script(Reply(503, headers={"Retry-After": "3600"}))
     async with client_of(replace(POLICY, hold_max_s=0.3)) as client:
-        exchanged = await asyncio.wait_for(client.exchange(Post(server.url)), 5)
-    assert exchanged.final is False
-    assert exchanged.problem == "held for 0.3 s (answered 503)"
+        result = await asyncio.wait_for(client.exchange(Post(server.url)), 5)
+    assert result.final is False
+    assert result.problem == "held for 0.3 s (answered 503)"
 
 
 @pytest.mark.parametrize(
@@ -114,34 +143,34 @@ async def test_a_wish_longer_than_the_hold_ends_at_the_hold(server: ScriptedServ
 async def test_a_missing_answer_is_tried_again(server: ScriptedServer, reply: Reply, problem: str) -> None:
     server.script(reply, FINE)
     async with client_of(replace(POLICY, timeout_s=0.2)) as client:
-        exchanged = await client.exchange(Post(server.url))
-        assert (exchanged.attempts, exchanged.final, exchanged.problem) == (2, True, problem)
+        result = await client.exchange(Post(server.url))
+        assert (result.attempts, result.final, result.problem) == (2, True, problem)
         server.script(reply)
-        exchanged = await client.exchange(Post(server.url))
-        assert (exchanged.attempts, exchanged.final, exchanged.answer) == (6, False, None)
+        result = await client.exchange(Post(server.url))
+        assert (result.attempts, result.final, result.response) == (6, False, None)
 
 
 async def test_nobody_listening_is_tried_again_and_then_said() -> None:
     async with scripted_server(FINE) as server:
         url = server.url
     async with client_of() as client:
-        exchanged = await client.exchange(Post(url))
-    assert (exchanged.attempts, exchanged.final, exchanged.answer) == (6, False, None)
-    assert exchanged.problem is not None
-    assert exchanged.problem.startswith("ClientConnectorError")
+        result = await client.exchange(Post(url))
+    assert (result.attempts, result.final, result.response) == (6, False, None)
+    assert result.problem is not None
+    assert result.problem.startswith("ClientConnectorError")
 
 
 async def test_a_call_that_may_not_be_sent_is_not_sent(server: ScriptedServer) -> None:
     async with client_of() as client:
-        with pytest.raises(Refused, match="expired"):
-            await client.exchange(Post(server.url, problems=[Refused("expired")]))
+        with pytest.raises(SendForbidden, match="expired"):
+            await client.exchange(Post(server.url, problems=[SendForbidden("expired")]))
     assert server.asked == []
 
 
 async def test_a_call_that_cannot_be_sent_now_is_tried_again(server: ScriptedServer) -> None:
     async with client_of() as client:
-        exchanged = await client.exchange(Post(server.url, problems=[RetriableError("no token yet")]))
-    assert (exchanged.attempts, exchanged.final) == (1, True)
+        result = await client.exchange(Post(server.url, problems=[RetriableError("no token yet")]))
+    assert (result.attempts, result.final) == (1, True)
 
 
 async def test_a_call_that_can_never_be_sent_stops_the_sink(server: ScriptedServer) -> None:
@@ -153,8 +182,8 @@ async def test_a_call_that_can_never_be_sent_stops_the_sink(server: ScriptedServ
 async def test_an_attempt_is_cut_off_when_its_time_is_over(server: ScriptedServer) -> None:
     server.script(Reply(delay_s=2.0))
     async with client_of(replace(POLICY, retry_max=0)) as client:
-        exchanged = await asyncio.wait_for(client.exchange(Post(server.url, left_s=0.1)), 1.5)
-    assert exchanged.problem == "no answer in time"
+        result = await asyncio.wait_for(client.exchange(Post(server.url, left_s=0.1)), 1.5)
+    assert result.problem == "no answer in time"
 
 
 async def test_no_more_requests_at_once_than_allowed(server: ScriptedServer) -> None:
@@ -170,8 +199,8 @@ async def test_calls_that_wait_for_their_next_attempt_leave_the_slots_to_others(
         waiting = [asyncio.create_task(client.exchange(Post(server.url))) for _ in range(10)]
         await eventually(lambda: len(server.asked) == 10, "all ten have been refused once")
         server.script(FINE)
-        exchanged = await asyncio.wait_for(client.exchange(Post(server.url)), 1)
-        assert exchanged.final
+        result = await asyncio.wait_for(client.exchange(Post(server.url)), 1)
+        assert result.final
         assert not any(task.done() for task in waiting)
         await asyncio.gather(*waiting)
 
@@ -179,24 +208,24 @@ async def test_calls_that_wait_for_their_next_attempt_leave_the_slots_to_others(
 async def test_the_hold_counts_from_the_first_attempt_and_not_from_the_wait_for_a_slot(server: ScriptedServer) -> None:
     server.script(Reply(delay_s=0.4))
     async with client_of(replace(POLICY, hold_max_s=0.6), max_inflight=1) as client:
-        exchanged = await asyncio.gather(*(client.exchange(Post(server.url)) for _ in range(3)))
-    assert [each.final for each in exchanged] == [True, True, True]
+        result = await asyncio.gather(*(client.exchange(Post(server.url)) for _ in range(3)))
+    assert [each.final for each in result] == [True, True, True]
 
 
 async def test_an_answer_without_end_is_not_read_to_its_end(server: ScriptedServer) -> None:
     server.script(Reply(200, endless=True))
     async with client_of() as client:
-        exchanged = await client.exchange(Post(server.url))
-    assert exchanged.answer is not None
-    assert len(exchanged.answer.body) == 64 * 1024
+        result = await client.exchange(Post(server.url))
+    assert result.response is not None
+    assert len(result.response.body) == 64 * 1024
 
 
 async def test_redirects_are_not_followed(server: ScriptedServer) -> None:
     server.script(Reply(307, headers={"Location": server.url + "/elsewhere"}))
     async with client_of() as client:
-        exchanged = await client.exchange(Post(server.url))
-    assert exchanged.answer is not None
-    assert exchanged.answer.status == 307
+        result = await client.exchange(Post(server.url))
+    assert result.response is not None
+    assert result.response.status == 307
     assert [asked.path for asked in server.asked] == ["/"]
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from byoc.errors import BrokerError
 from connectors import clock
+from connectors.errors import TaskFailed
 from connectors.kafka.errors import Fenced
 from connectors.kafka.offsets import offset_key, read_offsets
 from connectors.kafka.producer import TransactionalProducer
 from connectors.pubsub.runner import session as session_module
 from connectors.pubsub.runner.offset_value import offset_of, partition_of
-from connectors.runtime.connector import TaskFailed
 from schemas.codec import decode, encode
 from schemas.records import OutboundEvent
 from schemas.topics import Topics

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.config.providers import providers_of
-from connectors.runtime.connector import TaskFailed
+from connectors.errors import TaskFailed
 from connectors.runtime.worker import Worker
 from schemas.topics import Topics
 from simulator.faults.fault import RevokeTokens

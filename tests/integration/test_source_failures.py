@@ -14,8 +14,8 @@ from itertools import pairwise
 import pytest
 
 from bench.far_away import far_away
+from connectors.errors import TaskFailed
 from connectors.pubsub.protocol.subscription import Policy
-from connectors.runtime.connector import TaskFailed
 from simulator.events.event_schema import EventSchema
 from simulator.faults import fault
 from simulator.faults.failures import Status

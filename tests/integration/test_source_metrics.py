@@ -54,7 +54,7 @@ async def reported(mirror: Mirror, name: str, before_stop) -> list[Metrics]:
     """Run a worker with one source connector; what it reports when all is mirrored, and after `before_stop`."""
     worker = Worker(source_worker(mirror.kafka.bootstrap_servers, mirror.topics))
     worker.add(name, source_config(mirror.sim, name=name, replay_gap_policy="earliest"))
-    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x")
+    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x", has_started=lambda: True)
     host, port = await server.start()
     worker.start()
     found = []
@@ -127,7 +127,7 @@ async def test_the_age_of_a_position_is_known_before_anything_is_received(mirror
     mirror.order(fault.Silence(rpc="Subscribe"))
     worker = Worker(source_worker(mirror.kafka.bootstrap_servers, mirror.topics))
     worker.add(name, source_config(mirror.sim, name=name))
-    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x")
+    server = RestServer(worker, host="127.0.0.1", port=0, kafka_cluster_id="x", has_started=lambda: True)
     host, port = await server.start()
     worker.start()
     try:

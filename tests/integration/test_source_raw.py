@@ -11,7 +11,7 @@ import fastavro
 import pytest
 
 from byoc.kafka_client import Message
-from connectors.runtime.connector import TaskFailed
+from connectors.errors import TaskFailed
 from schemas.topics import Topics
 from simulator.events.change_events import FIRST_COMMIT_NUMBER, Change
 from simulator.events.event_schema import AddedField

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from connectors.kafka.offsets import read_offsets
-from connectors.runtime.worker import STOP_TIMEOUT_S, State, Worker
+from connectors.runtime.worker import STOP_TIMEOUT_S, RunState, Worker
 from schemas.topics import Topics
 from simulator.faults.fault import RevokeTokens, Slow
 from tests.support.kafka import TestBroker
@@ -65,7 +65,7 @@ async def started(kafka: TestBroker, topics: Topics, config: dict[str, str]) -> 
     worker.add(NAME, config)
     worker.start()
     await asyncio.wait_for(worker.settled(), 60)
-    assert [task.state for task in worker.connectors[NAME].tasks if task.state is not State.RUNNING] == []
+    assert [task.state for task in worker.connectors[NAME].tasks if task.state is not RunState.RUNNING] == []
     return worker
 
 
@@ -141,9 +141,9 @@ async def test_a_topic_that_cannot_go_on_ends_its_task_and_no_other(kafka, catal
     try:
         await asyncio.wait_for(worker.settled(), 60)
         wrong, right = worker.connectors[NAME].tasks
-        assert wrong.state is State.FAILED
+        assert wrong.state is RunState.FAILED
         assert "/event/NoSuch__e" in (wrong.trace or "")
-        assert right.state is State.RUNNING
+        assert right.state is RunState.RUNNING
     finally:
         await worker.stop()
 

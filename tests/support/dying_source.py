@@ -21,7 +21,8 @@ from typing import Any, ClassVar
 
 from connectors.errors import TaskFailed
 from connectors.kafka.offsets import read_offsets
-from connectors.kafka.producer import ProducerRecord, TransactionalProducer
+from connectors.kafka.producer import TransactionalProducer
+from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.runner import session
 from connectors.pubsub.runner.stream import Stream
 from connectors.pubsub.runner.transport import Fetched

@@ -5,8 +5,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from connectors.runtime.connector import Task, WorkerConfig
-from connectors.sinks import InteractionSink, WebhookSink
+from connectors.connector import Task, WorkerConfig
+from connectors.sinks.interaction.connector import InteractionSink
+from connectors.sinks.webhook.connector import WebhookSink
 from schemas.codec import decode, encode
 from schemas.records import Delivery, DeliveryKind, DeliveryReceipt, SalesforceCall, SalesforceCallResult
 from schemas.topics import Topics
@@ -22,7 +23,6 @@ def worker_config(bootstrap_servers: str, prefix: str) -> WorkerConfig:
     return WorkerConfig(
         bootstrap_servers=bootstrap_servers,
         group_id=f"{prefix}-connect",
-        worker_id="127.0.0.1:0",
         topic_prefix=prefix,
         offset_storage_topic=f"{prefix}-connect-offsets",
     )

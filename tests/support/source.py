@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from connectors.connector import WorkerConfig
 from connectors.pubsub.runner.task import SourceTask
 from connectors.pubsub.source import PubSubSource, transactional_id
-from connectors.runtime.connector import WorkerConfig
 from schemas.codec import decode
 from schemas.records import OutboundEvent
 from schemas.topics import Topics
@@ -45,7 +45,6 @@ def source_worker(bootstrap_servers: str, topics: Topics) -> WorkerConfig:
     return WorkerConfig(
         bootstrap_servers=bootstrap_servers,
         group_id=f"{topics.prefix}-connect",
-        worker_id="127.0.0.1:0",
         topic_prefix=topics.prefix,
         offset_storage_topic=topics.connect_offsets,
     )

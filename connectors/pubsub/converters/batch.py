@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.errors import TaskFailed
-from connectors.kafka.producer import ProducerRecord
+from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.converters.byoc import Unreadable
 from connectors.pubsub.converters.choice import RecordMaker
 from connectors.pubsub.converters.dead_letters import Sender

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from connectors.kafka.producer import ProducerRecord
+from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.byoc_records import ByocRecords
 from connectors.pubsub.converters.byoc import FieldNames, Mapper, Source, Unreadable
 from connectors.pubsub.converters.headers import EventHeaders

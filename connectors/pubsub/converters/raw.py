@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.kafka.producer import ProducerRecord
+from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.converters.bitmaps import BitmapError, names_of
 from connectors.pubsub.converters.byoc import Unreadable
 from connectors.pubsub.converters.headers import EventHeaders, Headers

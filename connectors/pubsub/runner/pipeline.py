@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors import clock
 from connectors.errors import RetriableError, TerminalError
-from connectors.kafka.producer import ProducerRecord
+from connectors.kafka.records import ProducerRecord
 from connectors.kafka.schema_registry import SchemaRefused
 from connectors.pubsub.converters.batch import Translated, Translator
 from connectors.pubsub.converters.headers import EventHeaders

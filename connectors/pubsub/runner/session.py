@@ -20,7 +20,8 @@ from connectors import clock
 from connectors.errors import TaskFailed
 from connectors.kafka.admin import create_missing, require_topics
 from connectors.kafka.offsets import canonical, offset_key, read_offsets
-from connectors.kafka.producer import ProducerRecord, TransactionalProducer
+from connectors.kafka.producer import TransactionalProducer
+from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.protocol.messages import (
     BatchDurable,
     Checkpoint,

@@ -18,7 +18,8 @@ from typing import Final
 from connectors import clock
 from connectors.errors import ConnectorError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
-from connectors.kafka.producer import ProducerRecord, TransactionalProducer
+from connectors.kafka.producer import TransactionalProducer
+from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.converters.batch import Translated
 
 log = logging.getLogger(__name__)

@@ -1,94 +1,95 @@
-"""Lanes: in order within a conversation, beside each other across conversations. Pure.
+"""Queues by key: in order within a key, beside each other across keys. Pure.
 
-A lane is a queue with one key. Its head is either waiting for its turn or in progress; the second record of a lane
-starts only after the first has finished. At most `max_lanes` heads are in progress. Lanes get their turn in the order
-in which they asked, and a lane with more to do goes to the back of the queue as long as others wait, so that neither
-a busy nor a stuck conversation keeps the others out.
+The head of a queue either waits for its turn or is in progress; the second item of a key starts only after the first
+has finished. At most `max_in_progress` heads are in progress. Keys get their turn in the order in which they asked,
+and a key with more to do goes to the back as long as others wait, so that neither a busy nor a stuck conversation
+keeps the others out.
 """
 
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-Lane = TypeVar("Lane", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
 
-class Lanes(Generic[Lane, Item]):
-    """Queues of items by lane. It does not bound how much is queued: whoever offers does."""
+class KeyQueues(Generic[Key, Item]):
+    """Items queued by key. How many are queued is not bounded here: whoever offers them bounds it."""
 
-    def __init__(self, max_lanes: int) -> None:
-        if max_lanes < 1:
-            raise ValueError(f"max_lanes is {max_lanes}: at least one lane must be able to move")
-        self._max_lanes = max_lanes
-        self._queues: dict[Lane, deque[Item]] = {}
-        self._turns: deque[Lane] = deque()
-        self._in_progress: set[Lane] = set()
+    def __init__(self, max_in_progress: int) -> None:
+        """Raises `ValueError` when `max_in_progress` is below 1."""
+        if max_in_progress < 1:
+            raise ValueError(f"max_in_progress is {max_in_progress}: at least one key must be able to go on")
+        self._max_in_progress = max_in_progress
+        self._queues: dict[Key, deque[Item]] = {}
+        self._turns: deque[Key] = deque()
+        self._in_progress: set[Key] = set()
 
-    def offer(self, lane: Lane, item: Item) -> None:
-        """Put an item at the end of its lane."""
-        queue = self._queues.get(lane)
+    def offer(self, key: Key, item: Item) -> None:
+        """Put an item at the end of its key's queue."""
+        queue = self._queues.get(key)
         if queue is None:
-            self._queues[lane] = queue = deque()
-            self._turns.append(lane)
+            self._queues[key] = queue = deque()
+            self._turns.append(key)
         queue.append(item)
 
-    def start(self) -> tuple[Lane, Item] | None:
-        """The next lane to move and its head, now in progress; None when none waits or `max_lanes` are moving."""
-        if not self._turns or len(self._in_progress) >= self._max_lanes:
+    def start(self) -> tuple[Key, Item] | None:
+        """The next key and its head, now in progress; None when no key waits or `max_in_progress` are in progress."""
+        if not self._turns or len(self._in_progress) >= self._max_in_progress:
             return None
-        lane = self._turns.popleft()
-        self._in_progress.add(lane)
-        return lane, self._queues[lane][0]
+        key = self._turns.popleft()
+        self._in_progress.add(key)
+        return key, self._queues[key][0]
 
-    def finish(self, lane: Lane) -> Item | None:
-        """The head of a lane in progress is finished; the next one of that lane, now in progress, or None.
+    def finish(self, key: Key) -> Item | None:
+        """The head of a key in progress is finished; returns the next item of that key, now in progress, or None.
 
-        None means that the lane is empty, or that it waits for its turn behind others. Raises `KeyError` for a lane
-        that is not in progress.
+        None means that the queue is empty, or that the key waits for its turn behind others. Raises `KeyError` for a
+        key that is not in progress.
         """
-        self._in_progress.remove(lane)
-        queue = self._queues[lane]
+        self._in_progress.remove(key)
+        queue = self._queues[key]
         queue.popleft()
         if not queue:
-            del self._queues[lane]
+            del self._queues[key]
             return None
         if self._turns:
-            self._turns.append(lane)
+            self._turns.append(key)
             return None
-        self._in_progress.add(lane)
+        self._in_progress.add(key)
         return queue[0]
 
-    def trim(self, lost: Callable[[Lane], bool]) -> list[Item]:
-        """Forget what has not started in the lanes for which `lost` is true; returns it. Heads in progress stay."""
-        trimmed: list[Item] = []
-        for lane in [lane for lane in self._queues if lost(lane)]:
-            queue = self._queues[lane]
-            if lane in self._in_progress:
+    def drop_waiting(self, lost: Callable[[Key], bool]) -> list[Item]:
+        """Forget what has not started of the keys for which `lost` is true; returns it. Heads in progress stay."""
+        dropped: list[Item] = []
+        for key in [key for key in self._queues if lost(key)]:
+            queue = self._queues[key]
+            if key in self._in_progress:
                 head = queue.popleft()
-                trimmed.extend(queue)
-                self._queues[lane] = deque([head])
+                dropped.extend(queue)
+                self._queues[key] = deque([head])
             else:
-                trimmed.extend(queue)
-                del self._queues[lane]
-        self._turns = deque(lane for lane in self._turns if lane in self._queues)
-        return trimmed
+                dropped.extend(queue)
+                del self._queues[key]
+        self._turns = deque(key for key in self._turns if key in self._queues)
+        return dropped
 
-    def drop(self, lost: Callable[[Lane], bool]) -> list[Item]:
-        """Forget the lanes for which `lost` is true, heads in progress included; returns all their items.
+    def drop(self, lost: Callable[[Key], bool]) -> list[Item]:
+        """Forget the keys for which `lost` is true, heads in progress included; returns all their items.
 
         `finish` must not be called for them any more.
         """
         dropped: list[Item] = []
-        for lane in [lane for lane in self._queues if lost(lane)]:
-            dropped.extend(self._queues.pop(lane))
-            self._in_progress.discard(lane)
-        self._turns = deque(lane for lane in self._turns if lane in self._queues)
+        for key in [key for key in self._queues if lost(key)]:
+            dropped.extend(self._queues.pop(key))
+            self._in_progress.discard(key)
+        self._turns = deque(key for key in self._turns if key in self._queues)
         return dropped
 
     @property
     def in_progress(self) -> int:
-        """How many lanes are moving."""
+        """How many keys have a head in progress."""
         return len(self._in_progress)
 
     def __len__(self) -> int:

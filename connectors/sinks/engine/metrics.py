@@ -1,4 +1,4 @@
-"""What a sink task counts. Labels are names and constant words: no ids, no texts."""
+"""The Prometheus metrics of a sink task. Labels are names and constant words: no ids, no texts."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -26,9 +26,10 @@ _SECONDS = Histogram(
 
 
 class SinkMetrics:
-    """The numbers of one task."""
+    """The metrics of one task."""
 
     def __init__(self, connector: str, task_id: int) -> None:
+        """Their labels are the connector's name and the task's number."""
         self._names = (connector, str(task_id))
         self._read = _READ.labels(*self._names)
         self._sent = _SENT.labels(*self._names)
@@ -37,11 +38,11 @@ class SinkMetrics:
         self._seconds = _SECONDS.labels(*self._names)
 
     def read(self, records: int) -> None:
-        """Records came from Kafka."""
+        """Count records that were read from Kafka."""
         self._read.inc(records)
 
     def concluded(self, outcome: Outcome) -> None:
-        """A sink said what became of a record."""
+        """Count a record by how it ended."""
         if isinstance(outcome, Done):
             self._sent.inc()
         elif isinstance(outcome, Dropped):
@@ -50,11 +51,11 @@ class SinkMetrics:
             _REJECTED.labels(*self._names, outcome.stage.value).inc()
 
     def attempted(self, result: str, seconds: float) -> None:
-        """A request ended; `result` is a status such as `200`, or `none` when there was no answer."""
+        """Count a request that ended; `result` is a status such as `200`, or `none` when there was no response."""
         _ATTEMPTS.labels(*self._names, result).inc()
         self._seconds.observe(seconds)
 
     def holding(self, records: int, *, paused: bool) -> None:
-        """How much is held now."""
+        """Set how many records are read and not yet done, and whether reading is paused."""
         self._active.set(records)
         self._paused.set(1 if paused else 0)

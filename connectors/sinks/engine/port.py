@@ -1,44 +1,38 @@
-"""What a sink is: it takes records one by one and says what became of each.
+"""What a sink is: it takes records one by one and returns how each ended.
 
-The runner around it (`connectors.sinks.engine.dispatcher`) keeps the promises that no sink should have to think of:
-records of one conversation arrive in order and one at a time, conversations beside each other; what a sink returns as
-outputs is acknowledged by Kafka before the record's offset may be committed; a rejected record becomes a dead letter.
+The dispatcher around it (`connectors.sinks.engine.dispatcher`) keeps the promises that no sink should have to think
+of. Records of one conversation arrive in order and one at a time, and conversations beside each other. What a sink
+returns as outputs is acknowledged by Kafka before the record's offset may be committed. A rejected record becomes a
+dead letter.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
-
-
-class Stage(StrEnum):
-    """Where a record was rejected, in Kafka Connect's words (`__connect.errors.stage`)."""
-
-    VALUE_CONVERTER = "VALUE_CONVERTER"
-    TASK_PUT = "TASK_PUT"
+from schemas.dead_letters import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The record has had its effect; `outputs` tell of it."""
+    """The record has had its effect; `outputs` are records that report it."""
 
     outputs: tuple[OutputRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """The record is not to have an effect any more, by its own terms. Counted under `reason`, one constant word."""
+    """The record must not have an effect any more, by its own terms. Counted under `reason`, one constant word."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The record cannot have its effect, and repeating cannot help, or was tried long enough.
+    """The record cannot have its effect: repeating cannot help, or was tried long enough.
 
-    `error` is the name of the error class, `message` says what happened without quoting the record; `outputs` tell of
-    the failure.
+    `stage` says where it failed, `error` is the name of the error's class, and `message` says what happened without
+    quoting the record. `outputs` are records that report the failure.
     """
 
     stage: Stage
@@ -58,11 +52,11 @@ class Sink(Protocol):
         ...
 
     async def put(self, record: ConsumedRecord) -> Outcome:
-        """Bring one record out and say what became of it.
+        """Give one record its effect and return how that ended.
 
-        Called in order within a conversation, from many conversations at once. May take as long as the sink's own
-        bounds allow. May be cancelled at any point when the partition goes to another member or the task stops; the
-        record comes again then, there or here, so the effect must bear repeating. Raises `TerminalError` to stop the
+        Called in order within a conversation, for many conversations at once. May take as long as the sink's own
+        bounds allow. May be cancelled at any point, when the partition goes to another member or the task stops; the
+        record comes again then, there or here, so its effect must bear repeating. Raises `TerminalError` to stop the
         task, and nothing else.
         """
         ...

@@ -1,4 +1,4 @@
-"""The loop of one sink task: poll, hand over, commit, until it is stopped or fails."""
+"""The loop of one sink task: poll, give the records to the dispatcher, commit, until it is stopped or fails."""
 
 import asyncio
 import logging
@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors import clock
+from connectors.connector import WorkerConfig
 from connectors.errors import TaskFailed, TerminalError
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
-from connectors.kafka.plain_producer import PlainProducer
+from connectors.kafka.idempotent_producer import IdempotentProducer
 from connectors.kafka.sink_consumer import SinkConsumer
-from connectors.runtime.connector import WorkerConfig
 from connectors.sinks.engine.dead_letters import dead_letter
 from connectors.sinks.engine.dispatcher import Dispatcher, Limits
 from connectors.sinks.engine.metrics import SinkMetrics
@@ -20,29 +20,30 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _POLL_RECORDS = 500
-_COMMIT_EVERY_S = 0.5  # what a crash repeats at most, beside what is in progress
+_COMMIT_EVERY_S = 0.5  # a crash repeats what was delivered since, and what was delivered past a record in progress
 _RELEASE_GRACE_S = 4.0  # of the 25 s that a task has to stop; requests that take longer are cut off and repeated
 _FLUSH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSettings:
-    """What is the same for every sink.
+    """What a task has to know of its connector, whatever the sink.
 
-    `outputs` are the topics that the sink writes to; `dead_letters` is None when errors are not tolerated.
+    `topics` are read; `output_topics` are those that the sink writes to; `class_name` is what the dead letters say.
+    `dead_letter_topic` is None when errors are not tolerated: a rejected record then stops the task.
     """
 
     connector: str
     group_id: str
     class_name: str
     topics: tuple[str, ...]
-    outputs: tuple[str, ...]
+    output_topics: tuple[str, ...]
     limits: Limits
-    dead_letters: str | None
+    dead_letter_topic: str | None
 
 
 class SinkTask:
-    """One member of the settings' consumer group, with its own sink, made by `make_sink` on the event loop.
+    """One member of the settings' consumer group, with a sink of its own.
 
     Delivers at least once: after a crash, what was not committed is read and delivered again.
     """
@@ -55,6 +56,7 @@ class SinkTask:
         metrics: SinkMetrics,
         make_sink: Callable[[], Sink],
     ) -> None:
+        """`make_sink` is called once in `run`, on the event loop."""
         self._settings = settings
         self._task_id = task_id
         self._worker = worker
@@ -63,7 +65,10 @@ class SinkTask:
         self._stopping = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Deliver until `stop`. Raises `TaskFailed`; what is done by then is committed."""
+        """Deliver until `stop`; `ready` is called when the group is joined. Raises `TaskFailed`.
+
+        Whichever way it ends, the offsets of what is done are committed.
+        """
         try:
             await self._run(ready)
         except TaskFailed:
@@ -78,21 +83,21 @@ class SinkTask:
     async def _run(self, ready: Callable[[], None]) -> None:
         # the form of a source task's transactional id
         client_id = f"{self._worker.group_id}-{self._settings.connector}-{self._task_id}"
-        producer = PlainProducer(
+        producer = IdempotentProducer(
             bootstrap_servers=self._worker.bootstrap_servers, client_id=client_id, overrides=self._worker.client
         )
         sink = self._make_sink()
         try:
             await sink.open()
-            tolerated = self._settings.dead_letters is not None
+            tolerated = self._settings.dead_letter_topic is not None
             dispatcher = Dispatcher(
                 sink, producer, self._settings.limits, self._metrics, self._dead_letter if tolerated else None
             )
             await self._serve(dispatcher, self._consumer(dispatcher, client_id), ready)
         finally:
-            left = await producer.close(_FLUSH_S)
-            if left:
-                log.warning("records were not acknowledged before the end", extra={"records": left})
+            unacknowledged = await producer.close(_FLUSH_S)
+            if unacknowledged:
+                log.warning("records were not acknowledged before the end", extra={"records": unacknowledged})
             await sink.close()
 
     def _consumer(self, dispatcher: Dispatcher, client_id: str) -> SinkConsumer:
@@ -101,18 +106,19 @@ class SinkTask:
             group_id=self._settings.group_id,
             client_id=client_id,
             topics=self._settings.topics,
-            listener=_Ownership(dispatcher),
+            listener=_Rebalances(dispatcher),
             overrides=self._worker.client,
         )
 
     async def _serve(self, dispatcher: Dispatcher, consumer: SinkConsumer, ready: Callable[[], None]) -> None:
         try:
-            dead_letters = self._settings.dead_letters
-            await consumer.start([*self._settings.outputs, *([dead_letters] if dead_letters else [])])
+            dead_letter_topic = self._settings.dead_letter_topic
+            written = [*self._settings.output_topics, *([dead_letter_topic] if dead_letter_topic else [])]
+            await consumer.start(written)
             ready()
             await self._loop(dispatcher, consumer)
         finally:
-            await consumer.close()  # leaves the group; _Ownership.revoked finishes and returns the last offsets
+            await consumer.close()  # leaves the group; _Rebalances.revoked finishes and returns the last offsets
         if dispatcher.failure.done():
             await dispatcher.failure
 
@@ -120,14 +126,14 @@ class SinkTask:
         paused = False
         commit_at_s = clock.monotonic_s() + _COMMIT_EVERY_S
         while not self._stopping.is_set() and not dispatcher.failure.done():
-            # at least one: while paused nothing comes, but membership is kept alive by asking
-            records = await consumer.poll(min(_POLL_RECORDS, max(1, dispatcher.room)), _POLL_S)
+            # at least one: while paused nothing comes, but polling keeps the membership alive
+            records = await consumer.poll(min(_POLL_RECORDS, max(1, dispatcher.free)), _POLL_S)
             self._metrics.read(len(records))
             dispatcher.offer(records)
             if not paused and dispatcher.full:
                 paused = True
                 await consumer.pause()
-            elif paused and dispatcher.has_room:
+            elif paused and dispatcher.may_resume:
                 paused = False
                 await consumer.resume()
             if clock.monotonic_s() >= commit_at_s:
@@ -136,7 +142,7 @@ class SinkTask:
                 commit_at_s = clock.monotonic_s() + _COMMIT_EVERY_S
 
     def _dead_letter(self, record: ConsumedRecord, rejected: Rejected) -> OutputRecord:
-        if self._settings.dead_letters is None:
+        if self._settings.dead_letter_topic is None:
             raise RuntimeError("a dead letter without a topic for it")
         log.warning(
             "record sent to the dead letters",
@@ -151,14 +157,14 @@ class SinkTask:
         return dead_letter(
             record,
             rejected,
-            topic=self._settings.dead_letters,
+            topic=self._settings.dead_letter_topic,
             connector=self._settings.connector,
             task_id=self._task_id,
             class_name=self._settings.class_name,
         )
 
 
-class _Ownership:
+class _Rebalances:
     """Passes rebalances on to the dispatcher."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:

@@ -1,9 +1,16 @@
-"""What HTTP itself says about trying again. Pure."""
+"""What HTTP itself says about sending a request again. Pure."""
 
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-_TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+# One row per status that says: the same request may succeed later. Those of 500 and above all do.
+_TEMPORARY = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
 
 
 def is_temporary(status: int) -> bool:
@@ -12,12 +19,15 @@ def is_temporary(status: int) -> bool:
 
 
 def is_success(status: int) -> bool:
-    """2xx."""
+    """Whether a status is 2xx."""
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def retry_after_s(header: str, now_ms: int) -> float | None:
-    """Seconds of a `Retry-After` header, a number or an HTTP date (RFC 9110, 10.2.3); None when it is neither."""
+    """Seconds of a `Retry-After` header, a number or an HTTP date (RFC 9110, 10.2.3); None when it is neither.
+
+    `now_ms` is the present in epoch milliseconds; a date in the past gives 0.
+    """
     if header.strip().isdecimal():
         return float(header)
     try:

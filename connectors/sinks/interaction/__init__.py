@@ -1,0 +1,1 @@
+"""The sink that makes calls to Salesforce's Interaction Service API."""

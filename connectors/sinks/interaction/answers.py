@@ -12,13 +12,6 @@ import msgspec
 
 from connectors.sinks.http.status import is_temporary
 
-# 10019: read-only while the org migrates; 10055, 10056, 10094: "please retry"; 500 and 2xxxx: errors of the service
-_TEMPORARY = frozenset({500, 10019, 10055, 10056, 10094, 20002, 20003, 20004})
-_TEMPORARY_FAMILY = range(25000, 25010)
-# the token lacks a scope, is not valid, or does not fit the authorization context: a new one may
-_TOKEN = frozenset({10003, 10004, 10005})
-# 15109: the same work is active already, made by an attempt whose answer was lost
-_DONE_BEFORE = frozenset({15109})
 _RATE_LIMIT = "rate limit exceeded"
 
 
@@ -29,6 +22,24 @@ class Meaning(StrEnum):
     RETRY = "retry"
     NEW_TOKEN = "new token"  # noqa: S105 - a word, no secret
     REJECTED = "rejected"
+
+
+# One row per error code that is not final; every other code means that the call is rejected.
+_BY_CODE = {
+    500: Meaning.RETRY,  # an error of the service, as are 20002 to 20004 and 25000 to 25009
+    10003: Meaning.NEW_TOKEN,  # the token lacks a scope
+    10004: Meaning.NEW_TOKEN,  # the token is not valid
+    10005: Meaning.NEW_TOKEN,  # the token does not fit the authorization context
+    10019: Meaning.RETRY,  # read-only while the org migrates
+    10055: Meaning.RETRY,  # "please retry"
+    10056: Meaning.RETRY,  # "please retry"
+    10094: Meaning.RETRY,  # "please retry"
+    15109: Meaning.ACCEPTED,  # the same work is active already, made by an attempt whose answer was lost
+    20002: Meaning.RETRY,
+    20003: Meaning.RETRY,
+    20004: Meaning.RETRY,
+    **dict.fromkeys(range(25000, 25010), Meaning.RETRY),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +91,9 @@ def parse(body: bytes) -> ServiceAnswer:
 
 
 def meaning(status: int, answer: ServiceAnswer) -> Meaning:
-    """What the answer means. A known code decides over the status."""
+    """What an answer means. A code decides over the status; without one the rate limit's words do, then the status."""
     if answer.code is not None:
-        if answer.code in _TOKEN:
-            return Meaning.NEW_TOKEN
-        if answer.code in _DONE_BEFORE:
-            return Meaning.ACCEPTED
-        temporary = answer.code in _TEMPORARY or answer.code in _TEMPORARY_FAMILY
-        return Meaning.RETRY if temporary else Meaning.REJECTED
+        return _BY_CODE.get(answer.code, Meaning.REJECTED)
     if _RATE_LIMIT in (answer.message or "").lower() or is_temporary(status):
         return Meaning.RETRY
     if status == 401:

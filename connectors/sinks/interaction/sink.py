@@ -1,9 +1,9 @@
-"""Calls to Salesforce's Interaction Service API, and what became of them.
+"""Calls to Salesforce's Interaction Service API, and the records of how they ended.
 
 A `SalesforceCall` is posted to `<base>/<api>` with the headers that the service asks for; every call ends as one
 `SalesforceCallResult`. A call with a deadline is never sent at or after it: Salesforce has concluded the request by
-then, and a late answer could only do harm. The service promises no de-duplication by `RequestId`, so that is a new
-UUID per attempt, for tracing only; after a crash a call can be made twice.
+then, and a late call could only do harm. The service promises no de-duplication by `RequestId`, so that is a new UUID
+per attempt, for tracing only; after a crash a call can be made twice.
 """
 
 import json
@@ -12,15 +12,15 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from connectors.errors import RetriableError, TerminalError
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
-from connectors.salesforce.auth import Token
-from connectors.sinks.engine.port import Done, Outcome, Rejected, Stage
-from connectors.sinks.http.client import Answer, Exchanged, HttpClient, Refused, Verdict
+from connectors.salesforce.auth import Token, TokenSource
+from connectors.sinks.engine.port import Done, Outcome, Rejected
+from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, SendForbidden, Verdict
 from connectors.sinks.interaction.answers import Meaning, ServiceAnswer, meaning, parse
 from schemas.codec import DecodeError, decode, encode
+from schemas.dead_letters import Stage
 from schemas.records import CallOutcome, SalesforceCall, SalesforceCallResult
 
 log = logging.getLogger(__name__)
@@ -50,22 +50,6 @@ APIS: Mapping[tuple[str, str], Api] = {
 }
 
 
-class Tokens(Protocol):
-    """Where tokens come from; `connectors.salesforce.auth.TokenSource` is one."""
-
-    async def token(self) -> Token:
-        """The current token. Raises `RetriableError` or `TerminalError`."""
-        ...
-
-    def invalidate(self, token: Token) -> None:
-        """Forget a token that was refused."""
-        ...
-
-    async def close(self) -> None:
-        """Release connections."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """Where the service is and as whom it is called: `authorization_context` is the channel definition's name."""
@@ -75,7 +59,7 @@ class Service:
 
 
 class InteractionCaller:
-    """A sink for `SalesforceCall` records. Accepted, rejected, expired or failed: each becomes a result record."""
+    """A sink for `SalesforceCall` records. Each becomes a result record: accepted, rejected, expired or failed."""
 
     def __init__(
         self,
@@ -83,16 +67,20 @@ class InteractionCaller:
         service: Service,
         results_topic: str,
         make_client: Callable[[], HttpClient],
-        make_tokens: Callable[[], Tokens],
+        make_tokens: Callable[[], TokenSource],
         now_ms: Callable[[], int],
     ) -> None:
+        """`make_client` and `make_tokens` are called in `open`, on the event loop.
+
+        `now_ms` is the clock of deadlines and results, in epoch milliseconds.
+        """
         self._service = service
         self._results_topic = results_topic
         self._make_client = make_client
         self._make_tokens = make_tokens
         self._now_ms = now_ms
         self._client: HttpClient | None = None
-        self._tokens: Tokens | None = None
+        self._tokens: TokenSource | None = None
 
     async def open(self) -> None:
         """Make the connection pools and log in once, so that wrong credentials show at the start.
@@ -117,13 +105,13 @@ class InteractionCaller:
         api = APIS.get((call.api, call.method))
         if api is None:
             return self._unknown(call)
-        request = _Request(call, api, self._service, self._tokens, self._now_ms)
+        request = _CallRequest(call, api, self._service, self._tokens, self._now_ms)
         try:
-            exchanged = await self._client.exchange(request)
-        except Refused as refused:
-            outcome = CallOutcome.EXPIRED if refused.reason == _EXPIRED else CallOutcome.REJECTED
-            return self._result(call, outcome, request, message=refused.reason)
-        return self._result(call, _outcome_of(exchanged, request), request, message=exchanged.problem)
+            result = await self._client.exchange(request)
+        except SendForbidden as forbidden:
+            outcome = CallOutcome.EXPIRED if forbidden.reason == _EXPIRED else CallOutcome.REJECTED
+            return self._result(call, outcome, request, message=forbidden.reason)
+        return self._result(call, _outcome_of(result, request), request, message=result.problem)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -140,14 +128,14 @@ class InteractionCaller:
         return Rejected(stage=Stage.TASK_PUT, error="UnknownApi", message=message, outputs=(result,))
 
     def _result(
-        self, call: SalesforceCall, outcome: CallOutcome, request: "_Request", message: str | None = None
+        self, call: SalesforceCall, outcome: CallOutcome, request: "_CallRequest", message: str | None = None
     ) -> Done:
-        said = request.said or ServiceAnswer()
+        answer = request.answer or ServiceAnswer()
         if outcome is CallOutcome.ACCEPTED:
-            said = ServiceAnswer(ids=said.ids)
-        elif said.message is None:
-            said = ServiceAnswer(code=said.code, message=message)
-        record = self._record(call, outcome, attempts=request.attempts, status=request.status, answer=said)
+            answer = ServiceAnswer(ids=answer.ids)
+        elif answer.message is None:
+            answer = ServiceAnswer(code=answer.code, message=message)
+        record = self._record(call, outcome, attempts=request.attempts, status=request.status, answer=answer)
         return Done(outputs=(record,))
 
     def _record(
@@ -173,18 +161,18 @@ _EXPIRED = "the deadline came first"
 _WRONG_ORG = "the call is for another org than the credentials of this connector; use one connector per org"
 
 
-class _Request:
-    """One call as a request. Remembers what the service said last, and whether a new token has been tried."""
+class _CallRequest:
+    """One call as an HTTP request. Remembers the service's last answer, and whether a new token has been tried."""
 
     def __init__(
-        self, call: SalesforceCall, api: Api, service: Service, tokens: Tokens, now_ms: Callable[[], int]
+        self, call: SalesforceCall, api: Api, service: Service, tokens: TokenSource, now_ms: Callable[[], int]
     ) -> None:
         self.method = call.method
         self.url = f"{service.api_url.rstrip('/')}/{api.path}"
         self.body = call.body.encode()
         self.attempts = 0
         self.status: int | None = None
-        self.said: ServiceAnswer | None = None
+        self.answer: ServiceAnswer | None = None
         self._org_id = call.org_id
         self._api = api
         self._context = service.authorization_context
@@ -195,14 +183,18 @@ class _Request:
         self._now_ms = now_ms
 
     async def headers(self) -> Mapping[str, str]:
-        """The service's headers, with a new `RequestId`. The deadline is looked at last: a token can take a while."""
+        """The headers of every call, with a new `RequestId`. Checks the deadline last: a token can take a while.
+
+        Raises `SendForbidden` after the deadline or for a call of another org, `TerminalError` for a token that no
+        header can carry, and what the login raises.
+        """
         token = await self._tokens.token()
         if not _HEADER_WORD.fullmatch(token.access_token):
             raise TerminalError("calling the Interaction Service: the access token is no header value; check the login")
         if self._org_id and self._org_id[:_SHORT_ID] != token.org_id[:_SHORT_ID]:
-            raise Refused(_WRONG_ORG)
+            raise SendForbidden(_WRONG_ORG)
         if self._deadline_ms is not None and self._now_ms() >= self._deadline_ms:
-            raise Refused(_EXPIRED)
+            raise SendForbidden(_EXPIRED)
         self._token = token
         self.attempts += 1
         headers = {
@@ -218,14 +210,14 @@ class _Request:
         return headers
 
     def time_left_s(self) -> float | None:
-        """Until the deadline: an attempt that is still under way then is cut off."""
+        """Seconds until the deadline: an attempt that is still under way then is cut off."""
         return None if self._deadline_ms is None else max(0.0, (self._deadline_ms - self._now_ms()) / 1000)
 
-    def judge(self, answer: Answer) -> Verdict:
-        """By error code, then status. A refused token is renewed once per call, then the refusal stands."""
-        self.status = answer.status
-        self.said = parse(answer.body)
-        match meaning(answer.status, self.said):
+    def judge(self, response: HttpResponse) -> Verdict:
+        """By error code, then status. A refused token is renewed once per call; a second refusal is final."""
+        self.status = response.status
+        self.answer = parse(response.body)
+        match meaning(response.status, self.answer):
             case Meaning.RETRY:
                 return Verdict.RETRY
             case Meaning.NEW_TOKEN if self._token is not None and not self._token_renewed:
@@ -237,11 +229,13 @@ class _Request:
 
     @property
     def accepted(self) -> bool:
-        """The last answer accepted the call."""
-        return self.said is not None and self.status is not None and meaning(self.status, self.said) is Meaning.ACCEPTED
+        """Whether the last answer accepted the call."""
+        if self.answer is None or self.status is None:
+            return False
+        return meaning(self.status, self.answer) is Meaning.ACCEPTED
 
 
-def _outcome_of(exchanged: Exchanged, request: _Request) -> CallOutcome:
-    if not exchanged.final:
+def _outcome_of(result: ExchangeResult, request: _CallRequest) -> CallOutcome:
+    if not result.final:
         return CallOutcome.FAILED
     return CallOutcome.ACCEPTED if request.accepted else CallOutcome.REJECTED

@@ -1,0 +1,1 @@
+"""The sink that posts deliveries to the partner's channel."""

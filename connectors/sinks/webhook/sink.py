@@ -1,11 +1,11 @@
-"""Deliveries to the partner's channel: one signed POST each, with one answer.
+"""Deliveries to the partner's channel: one signed POST each.
 
-The request follows Standard Webhooks: `webhook-id` is the delivery id, the same for every repeat for ever, so the
-receiver can drop repeats; `webhook-timestamp` and `webhook-signature` are of the attempt, because receivers refuse
+The request follows Standard Webhooks. `webhook-id` is the delivery id, the same for every repeat for ever, so the
+receiver can drop repeats. `webhook-timestamp` and `webhook-signature` are new in each attempt, because receivers refuse
 stale ones. The body is the `Delivery` as JSON, absent fields as null.
 
-What a status means: 2xx delivered; 408, 425, 429 and 5xx again later; anything else, redirects included, cannot
-succeed by repeating. A delivery with `expires_at_ms` is worth nothing after it and is then dropped.
+What a status means: 2xx, the delivery arrived; 408, 425, 429 and 5xx, it is sent again later; anything else, redirects
+included, cannot succeed by repeating. A delivery with `expires_at_ms` is worth nothing from then on and is dropped.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,10 +15,11 @@ import msgspec
 from standardwebhooks import Webhook
 
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
-from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected, Stage
-from connectors.sinks.http.client import Answer, Exchanged, HttpClient, Refused, Verdict
+from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
+from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, SendForbidden, Verdict
 from connectors.sinks.http.status import is_success, is_temporary
 from schemas.codec import DecodeError, decode, encode
+from schemas.dead_letters import Stage
 from schemas.records import Delivery, DeliveryReceipt, ReceiptStatus
 
 _EXPIRED = "expired"
@@ -37,6 +38,7 @@ class WebhookPoster:
         make_client: Callable[[], HttpClient],
         now_ms: Callable[[], int],
     ) -> None:
+        """`make_client` is called in `open`, on the event loop; `now_ms` is the clock of signature, expiry, receipt."""
         self._url = url
         self._signer = signer
         self._receipts_topic = receipts_topic
@@ -49,7 +51,7 @@ class WebhookPoster:
         self._client = self._make_client()
 
     async def put(self, record: ConsumedRecord) -> Outcome:
-        """POST one delivery."""
+        """POST one delivery until it has arrived, cannot arrive or has expired."""
         if self._client is None:
             raise RuntimeError("put() before open()")
         try:
@@ -60,26 +62,26 @@ class WebhookPoster:
             message = "posting a delivery: its delivery_id holds characters that no webhook-id header can carry"
             return Rejected(stage=Stage.TASK_PUT, error="ValueError", message=message)
         try:
-            exchanged = await self._client.exchange(_Post(delivery, self._url, self._signer, self._now_ms))
-        except Refused:
+            result = await self._client.exchange(_DeliveryRequest(delivery, self._url, self._signer, self._now_ms))
+        except SendForbidden:
             return Dropped(reason=_EXPIRED)
-        return self._outcome(delivery, exchanged)
+        return self._outcome(delivery, result)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
 
-    def _outcome(self, delivery: Delivery, exchanged: Exchanged) -> Outcome:
-        answer = exchanged.answer
-        if exchanged.final and answer is not None and is_success(answer.status):
+    def _outcome(self, delivery: Delivery, result: ExchangeResult) -> Outcome:
+        response = result.response
+        if result.final and response is not None and is_success(response.status):
             return Done(outputs=(self._receipt(delivery, ReceiptStatus.DELIVERED, None),))
         if delivery.expires_at_ms is not None and self._now_ms() >= delivery.expires_at_ms:
             return Dropped(reason=_EXPIRED)
-        if exchanged.final and answer is not None:
-            reason = f"answered {answer.status}"
+        if result.final and response is not None:
+            reason = f"answered {response.status}"
         else:
-            reason = f"gave up after {exchanged.attempts} attempts: {exchanged.problem}"
+            reason = f"gave up after {result.attempts} attempts: {result.problem}"
         return Rejected(
             stage=Stage.TASK_PUT,
             error="DeliveryFailed",
@@ -100,8 +102,8 @@ class WebhookPoster:
         return OutputRecord(topic=self._receipts_topic, key=delivery.conversation_id.encode(), value=encode(receipt))
 
 
-class _Post:
-    """One delivery as a request."""
+class _DeliveryRequest:
+    """One delivery as an HTTP request."""
 
     method = "POST"
 
@@ -115,10 +117,13 @@ class _Post:
         self._now_ms = now_ms
 
     async def headers(self) -> Mapping[str, str]:
-        """The three headers of Standard Webhooks, signed for this attempt."""
+        """The headers of every webhook, signed for this attempt.
+
+        Raises `SendForbidden` when the delivery has expired.
+        """
         now_ms = self._now_ms()
         if self._expires_at_ms is not None and now_ms >= self._expires_at_ms:
-            raise Refused(_EXPIRED)
+            raise SendForbidden(_EXPIRED)
         now_s = now_ms // 1000
         return {
             "Content-Type": "application/json",
@@ -128,14 +133,14 @@ class _Post:
         }
 
     def time_left_s(self) -> float | None:
-        """Until it expires. Floored at a moment: an attempt that has begun may end."""
+        """Seconds until the delivery expires, at least 1 ms."""
         if self._expires_at_ms is None:
             return None
         return max(0.001, (self._expires_at_ms - self._now_ms()) / 1000)
 
-    def judge(self, answer: Answer) -> Verdict:
-        """Temporary statuses are tried again."""
-        return Verdict.RETRY if is_temporary(answer.status) else Verdict.FINAL
+    def judge(self, response: HttpResponse) -> Verdict:
+        """Retry a temporary status; every other one is final."""
+        return Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
 
 
 def _fits_a_header(text: str) -> bool:

@@ -6,9 +6,9 @@ import pytest
 
 from connectors.config.definition import ConfigDef, Key, Kind, Password, at_least, one_of
 from connectors.config.properties import parse_connector, parse_properties
+from connectors.connector import WorkerConfig
 from connectors.errors import ConfigError
 from connectors.pubsub.source import PubSubSource
-from connectors.runtime.connector import WorkerConfig
 from connectors.runtime.registry import CLASSES, connector_class
 from connectors.runtime.worker_config import worker_settings
 
@@ -19,9 +19,7 @@ SOURCE = {
     "salesforce.client.secret": "s3cret",
     "salesforce.topics": "/event/A__e",
 }
-WORKER = WorkerConfig(
-    bootstrap_servers="k:9092", group_id="g", worker_id="w", topic_prefix="byoc", offset_storage_topic="o"
-)
+WORKER = WorkerConfig(bootstrap_servers="k:9092", group_id="g", topic_prefix="byoc", offset_storage_topic="o")
 
 
 PROPERTIES = r"""

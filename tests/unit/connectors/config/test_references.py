@@ -8,9 +8,9 @@ import pytest
 from connectors.config.definition import ConfigDef, Key, Kind, Referenced, at_least
 from connectors.config.properties import parse_properties
 from connectors.config.providers import ConfigProviders, Redaction, providers_of
+from connectors.connector import WorkerConfig
 from connectors.errors import ConfigError
 from connectors.pubsub.source import PubSubSource
-from connectors.runtime.connector import WorkerConfig
 from connectors.runtime.logs import FieldFormatter
 from connectors.runtime.worker import Worker
 from tests.support.sources import ROOT
@@ -123,9 +123,7 @@ def test_an_error_shows_the_reference_and_not_what_it_gave():
 
 def test_the_worker_resolves_for_the_connector_and_shows_the_reference(providers, folder):
     worker = Worker(
-        WorkerConfig(
-            bootstrap_servers="k:9092", group_id="g", worker_id="w", topic_prefix="byoc", offset_storage_topic="o"
-        ),
+        WorkerConfig(bootstrap_servers="k:9092", group_id="g", topic_prefix="byoc", offset_storage_topic="o"),
         providers,
     )
     config = {

@@ -10,14 +10,15 @@ import pytest
 from connectors.errors import TaskFailed, TerminalError
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
 from connectors.sinks.engine.dead_letters import dead_letter
-from connectors.sinks.engine.dispatcher import DeadLetterOf, Dispatcher, Limits
+from connectors.sinks.engine.dispatcher import Dispatcher, Limits, MakeDeadLetter
 from connectors.sinks.engine.metrics import SinkMetrics
-from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected, Stage
+from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
+from schemas.dead_letters import Stage
 
 P0: Partition = ("in", 0)
 P1: Partition = ("in", 1)
-LIMITS = Limits(max_buffered=8, max_buffered_bytes=1_000, max_lanes=100)
-DEAD_LETTERS: DeadLetterOf = partial(
+LIMITS = Limits(max_buffered=8, max_buffered_bytes=1_000, max_in_progress=100)
+DEAD_LETTER: MakeDeadLetter = partial(
     dead_letter, topic="dead", connector="test", task_id=0, class_name="test.GatedSink"
 )
 REJECTED = Rejected(stage=Stage.TASK_PUT, error="Refused", message="delivering: refused")
@@ -36,7 +37,7 @@ def record(offset: int, key: str | None = "c", partition: int = 0, value: bytes 
 
 
 class GatedSink:
-    """Every record waits until the test says what became of it."""
+    """Every record waits until the test says how it ended."""
 
     def __init__(self) -> None:
         self.started: list[int] = []
@@ -64,23 +65,23 @@ class Log:
         self.records: list[OutputRecord] = []
         self.waiting: list[Callable[[Exception | None], None]] = []
 
-    def send(self, records: Sequence[OutputRecord], acked: Callable[[Exception | None], None]) -> None:
+    def send(self, records: Sequence[OutputRecord], on_acknowledged: Callable[[Exception | None], None]) -> None:
         self.records.extend(records)
         if records:
-            self.waiting.append(acked)
+            self.waiting.append(on_acknowledged)
         else:
-            acked(None)
+            on_acknowledged(None)
 
     def acknowledge(self, error: Exception | None = None) -> None:
         waiting, self.waiting = self.waiting, []
-        for acked in waiting:
-            acked(error)
+        for on_acknowledged in waiting:
+            on_acknowledged(error)
 
 
 def dispatching(
-    sink: GatedSink, log: Log, limits: Limits = LIMITS, dead_letters: DeadLetterOf | None = DEAD_LETTERS
+    sink: GatedSink, log: Log, limits: Limits = LIMITS, make_dead_letter: MakeDeadLetter | None = DEAD_LETTER
 ) -> Dispatcher:
-    dispatcher = Dispatcher(sink, log, limits, SinkMetrics("test", 0), dead_letters)
+    dispatcher = Dispatcher(sink, log, limits, SinkMetrics("test", 0), make_dead_letter)
     dispatcher.assigned([P0, P1])
     return dispatcher
 
@@ -148,7 +149,7 @@ async def test_a_rejected_record_goes_to_the_dead_letters_and_its_conversation_g
 
 async def test_without_tolerance_a_rejected_record_stops_the_task_before_its_offset() -> None:
     sink, log = GatedSink(), Log()
-    dispatcher = dispatching(sink, log, dead_letters=None)
+    dispatcher = dispatching(sink, log, make_dead_letter=None)
     dispatcher.offer([record(3), record(4)])
     sink.gates[3].set_result(REJECTED)
     await settle()
@@ -202,11 +203,11 @@ async def test_reading_pauses_when_enough_is_held_and_resumes_at_half() -> None:
     await settle()
     assert dispatcher.full, "delivered, but not acknowledged by Kafka: still held"
     log.acknowledge()
-    assert (dispatcher.full, dispatcher.has_room) == (False, False)
+    assert (dispatcher.full, dispatcher.may_resume) == (False, False)
     sink.finish(3)
     await settle()
     log.acknowledge()
-    assert dispatcher.has_room
+    assert dispatcher.may_resume
 
 
 async def test_large_records_pause_reading_too() -> None:

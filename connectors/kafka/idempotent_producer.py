@@ -1,7 +1,7 @@
-"""Writing what a sink has to say: idempotent, acknowledged by all replicas, not transactional.
+"""The producer of a sink's records: idempotent, acknowledged by all replicas, not transactional.
 
 A sink's effect is an HTTP request, which no transaction can take back. So its records are written at least once, and
-the offset of what caused them moves only after Kafka has acknowledged them.
+the offset of the record that caused them moves only after Kafka has acknowledged them.
 """
 
 import asyncio
@@ -14,56 +14,50 @@ import confluent_kafka as ck
 
 from connectors.errors import TerminalError
 from connectors.kafka.consumed import OutputRecord
-from schemas.kafka_settings import PARTITIONER
+from schemas.kafka_settings import idempotent_producer
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-_MESSAGE_BYTES = 2 * 1024 * 1024  # an event has 1 MB at most, and its envelope comes on top
 
-Acked = Callable[[Exception | None], None]
+OnAcknowledged = Callable[[Exception | None], None]
 
 
-class PlainProducer:
+class IdempotentProducer:
     """An idempotent producer whose acknowledgements arrive on one event loop.
 
-    While Kafka is away it waits without end: the caller bounds what is outstanding. `overrides` are librdkafka
-    properties that replace ours.
+    While Kafka is away it waits without end: the caller bounds what is outstanding.
     """
 
     def __init__(self, *, bootstrap_servers: str, client_id: str, overrides: Mapping[str, str] | None = None) -> None:
+        """Must be made on the event loop. `overrides` are librdkafka properties that replace those set here."""
         self._loop = asyncio.get_running_loop()
         self._producer: Any = ck.Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **idempotent_producer(bootstrap_servers),
                 "client.id": client_id,
-                "enable.idempotence": True,
-                "acks": "all",
-                "partitioner": PARTITIONER,
-                "linger.ms": 5,
-                "message.max.bytes": _MESSAGE_BYTES,
                 "message.timeout.ms": 0,  # never give a record up because Kafka was away
                 "log_level": 0,  # the client would write to stderr; its errors come by error_cb
                 "error_cb": _note_client_error,
                 **(overrides or {}),
             }
         )
-        self._answers: list[tuple[Acked, Exception | None]] = []
-        self._answers_lock = threading.Lock()
+        self._reports: list[tuple[OnAcknowledged, Exception | None]] = []
+        self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"sink-producer-{client_id}", daemon=True)
         self._thread.start()
 
-    def send(self, records: Sequence[OutputRecord], acked: Acked) -> None:
-        """Write records in order; `acked` is called once on the event loop, with the first error or None.
+    def send(self, records: Sequence[OutputRecord], on_acknowledged: OnAcknowledged) -> None:
+        """Write records in order; `on_acknowledged` is called once on the event loop, with the first error or None.
 
         With no records it is called at once. Does not block. Raises `TerminalError` for a record that the client
         refuses, such as one that is too large.
         """
         if not records:
-            acked(None)
+            on_acknowledged(None)
             return
-        answered = self._counting(len(records), acked)
+        on_delivery = self._counting(len(records), on_acknowledged)
         for record in records:
             try:
                 self._producer.produce(
@@ -72,7 +66,7 @@ class PlainProducer:
                     value=record.value,
                     headers=list(record.headers) or None,
                     timestamp=record.timestamp_ms or 0,
-                    on_delivery=answered,
+                    on_delivery=on_delivery,
                 )
             except (BufferError, ck.KafkaException) as error:
                 raise TerminalError(
@@ -86,38 +80,39 @@ class PlainProducer:
         self._closing.set()
         await self._loop.run_in_executor(None, self._thread.join)
         left = await self._loop.run_in_executor(None, self._producer.flush, timeout_s)
-        self._hand_over()
+        self._call_back()
         return int(left)
 
-    def _counting(self, records: int, acked: Acked) -> Callable[[Any, Any], None]:
-        left = records
+    def _counting(self, records: int, on_acknowledged: OnAcknowledged) -> Callable[[Any, Any], None]:
+        """What librdkafka calls once per record, in the serving thread; it reports after the last of `records`."""
+        outstanding = records
         first: Exception | None = None
 
-        def answered(error: Any, message: Any) -> None:
-            nonlocal left, first
-            left -= 1
+        def on_delivery(error: Any, message: Any) -> None:
+            nonlocal outstanding, first
+            outstanding -= 1
             if error is not None and first is None:
                 first = TerminalError(
                     f"writing to {message.topic()}: {error.str()}; check that the topic exists and that the client may"
                     " write to it, then restart the task"
                 )
-            if left == 0:
-                self._answered(acked, first)
+            if outstanding == 0:
+                self._report(on_acknowledged, first)
 
-        return answered
+        return on_delivery
 
-    def _answered(self, acked: Acked, error: Exception | None) -> None:
-        with self._answers_lock:
-            self._answers.append((acked, error))
-            if len(self._answers) > 1:
+    def _report(self, on_acknowledged: OnAcknowledged, error: Exception | None) -> None:
+        with self._lock:
+            self._reports.append((on_acknowledged, error))
+            if len(self._reports) > 1:
                 return  # the loop has been woken for the first one
-        self._loop.call_soon_threadsafe(self._hand_over)
+        self._loop.call_soon_threadsafe(self._call_back)
 
-    def _hand_over(self) -> None:
-        with self._answers_lock:
-            answers, self._answers = self._answers, []
-        for acked, error in answers:
-            acked(error)
+    def _call_back(self) -> None:
+        with self._lock:
+            reports, self._reports = self._reports, []
+        for on_acknowledged, error in reports:
+            on_acknowledged(error)
 
     def _serve(self) -> None:
         while not self._closing.is_set():

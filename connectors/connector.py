@@ -1,18 +1,16 @@
 """The contract between a worker and its connectors.
 
-A worker creates a connector from its name and its flat configuration, asks it for tasks once, and runs each task in its
-own asyncio task. A connector decides how work is split; a task does it. Nothing here knows Salesforce or HTTP.
+A worker creates a connector from its name and its flat configuration, asks it once for its tasks, and runs each task
+in an asyncio task of its own. A connector decides how the work is split, and a task does its share. Nothing here knows
+Salesforce or HTTP.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from connectors.config.definition import ConfigDef
-from connectors.errors import TaskFailed
-
-__all__ = ["Connector", "ConnectorClass", "ConnectorType", "Task", "TaskFailed", "WorkerConfig"]
 
 
 class ConnectorType(StrEnum):
@@ -28,13 +26,11 @@ class WorkerConfig:
 
     bootstrap_servers: str
     group_id: str
-    worker_id: str
     topic_prefix: str
     offset_storage_topic: str
     client: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@runtime_checkable
 class Task(Protocol):
     """A share of a connector's work. Made once, run once."""
 
@@ -52,7 +48,6 @@ class Task(Protocol):
         ...
 
 
-@runtime_checkable
 class Connector(Protocol):
     """A validated configuration that knows how to split itself into tasks. No I/O happens before a task runs."""
 
@@ -68,11 +63,11 @@ class Connector(Protocol):
 
 
 class ConnectorClass(Protocol):
-    """What the registry holds: the class object of a connector."""
+    """The class object of a connector, as the registry returns it."""
 
     type: ConnectorType
     definition: ConfigDef
 
     def __call__(self, name: str, config: Mapping[str, str]) -> Connector:
-        """Validate and keep. `config` is kept verbatim. Raises `ConfigError` that names every wrong key."""
+        """Validate the configuration and keep it verbatim. Raises `ConfigError` that names every wrong key."""
         ...
