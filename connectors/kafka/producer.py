@@ -22,12 +22,10 @@ import confluent_kafka as ck
 
 from connectors.errors import RetriableError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
+from connectors.kafka.records import Headers, ProducerRecord
 from schemas.kafka_settings import PARTITIONER
 
 log = logging.getLogger(__name__)
-
-Headers = list[tuple[str, bytes]]
-ProducerRecord = tuple[str, bytes | None, bytes | None, Headers | None]  # topic, value, key, headers
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 _CALL_TIMEOUT_S: Final = 5.0  # one blocking call; a commit is repeated until it is settled or given up

@@ -11,7 +11,7 @@ from connectors.config.definition import (
     ConfigDef,
     Importance,
     Key,
-    Kind,
+    Type,
     Values,
     at_least,
     http_url,
@@ -19,8 +19,8 @@ from connectors.config.definition import (
 )
 from connectors.runtime.connector import ConnectorType, Task, WorkerConfig
 from connectors.salesforce.auth import TokenSource
-from connectors.salesforce.login_config import LOGIN_KEYS, credentials_of, route_of
-from connectors.salesforce.network import Route
+from connectors.salesforce.login_config import LOGIN_KEYS, login_of, network_of
+from connectors.salesforce.network import NetworkSettings
 from connectors.sinks.engine.dispatcher import Limits
 from connectors.sinks.engine.metrics import SinkMetrics
 from connectors.sinks.engine.task import SinkSettings, SinkTask
@@ -51,29 +51,29 @@ def _header_value(value: Any) -> str | None:
 
 def _sink_keys(*, timeout_key: str, max_inflight: int, hold_max_s: float) -> ConfigDef:
     return ConfigDef(
-        Key("topics", Kind.LIST, doc="Topics to read; the project's own when absent.", default=None, check=non_empty),
-        Key(timeout_key, Kind.DOUBLE, doc="Longest time of one request, seconds.", default=10.0, check=_positive),
-        Key("retry.max", Kind.INT, doc="Attempts after the first.", default=30, check=at_least(0)),
-        Key("retry.backoff.s", Kind.DOUBLE, doc="First wait; it doubles.", default=0.2, check=_positive),
-        Key("retry.backoff.max.s", Kind.DOUBLE, doc="Longest wait.", default=10.0, check=_positive),
+        Key("topics", Type.LIST, doc="Topics to read; the project's own when absent.", default=None, check=non_empty),
+        Key(timeout_key, Type.DOUBLE, doc="Longest time of one request, seconds.", default=10.0, check=_positive),
+        Key("retry.max", Type.INT, doc="Attempts after the first.", default=30, check=at_least(0)),
+        Key("retry.backoff.s", Type.DOUBLE, doc="First wait; it doubles.", default=0.2, check=_positive),
+        Key("retry.backoff.max.s", Type.DOUBLE, doc="Longest wait.", default=10.0, check=_positive),
         Key(
             "hold.max.s",
-            Kind.DOUBLE,
+            Type.DOUBLE,
             doc="How long a record may hold up its conversation, from its first attempt on.",
             default=hold_max_s,
             check=_positive,
         ),
-        Key("max.inflight", Kind.INT, doc="Requests at the same time.", default=max_inflight, check=at_least(1)),
+        Key("max.inflight", Type.INT, doc="Requests at the same time.", default=max_inflight, check=at_least(1)),
         Key(
             "max.buffered",
-            Kind.INT,
+            Type.INT,
             doc="Records read and not done; more are not read.",
             default=10_000,
             check=at_least(1),
         ),
         Key(
             "max.buffered.bytes",
-            Kind.LONG,
+            Type.LONG,
             doc="Their keys and values together.",
             default=64 * 1024 * 1024,
             check=at_least(1),
@@ -91,7 +91,7 @@ class WebhookSink:
             Key("webhook.url", doc="Where deliveries are posted.", importance=Importance.HIGH, check=http_url),
             Key(
                 "webhook.secret",
-                Kind.PASSWORD,
+                Type.PASSWORD,
                 doc="Signing secret of Standard Webhooks, whsec_…; the receiver has the same.",
                 importance=Importance.HIGH,
                 check=_webhook_secret,
@@ -161,8 +161,8 @@ class InteractionSink:
         self.config = config
         self._values = self.definition.parse(config, f"connector {name}")
         subject = f"connector {name}"
-        self._credentials = credentials_of(subject, self._values)
-        self._route = route_of(subject, self._values)
+        self._credentials = login_of(subject, self._values)
+        self._route = network_of(subject, self._values)
 
     def tasks(self, worker: WorkerConfig) -> list[Task]:
         """`tasks.max` members of one consumer group; those beyond the number of partitions stay idle."""
@@ -212,7 +212,7 @@ def _settings(
 
 
 def _client_maker(
-    values: Values, metrics: SinkMetrics, timeout_key: str, route: Route | None = None
+    values: Values, metrics: SinkMetrics, timeout_key: str, route: NetworkSettings | None = None
 ) -> "partial[HttpClient]":
     policy = RetryPolicy(
         retry_max=values.integer("retry.max"),

@@ -14,7 +14,7 @@ from itertools import pairwise
 import pytest
 
 from bench.far_away import far_away
-from connectors.pubsub.protocol.subscription import Policy
+from connectors.pubsub.protocol.policy import Policy
 from connectors.runtime.connector import TaskFailed
 from simulator.events.event_schema import EventSchema
 from simulator.faults import fault

@@ -21,8 +21,9 @@ from typing import Any, ClassVar
 
 from connectors.errors import TaskFailed
 from connectors.kafka.offsets import read_offsets
-from connectors.kafka.producer import ProducerRecord, TransactionalProducer
-from connectors.pubsub.runner import session
+from connectors.kafka.producer import TransactionalProducer
+from connectors.kafka.records import ProducerRecord
+from connectors.pubsub.runner import driver, session
 from connectors.pubsub.runner.stream import Stream
 from connectors.pubsub.runner.transport import Fetched
 from connectors.pubsub.source import PubSubSource
@@ -141,7 +142,8 @@ async def run(orders: Orders) -> int:
         fuse.reached("position read")
         return offsets
 
-    vars(session).update(TransactionalProducer=BurningProducer, Stream=BurningStream, read_offsets=reading)
+    vars(session).update(TransactionalProducer=BurningProducer, read_offsets=reading)
+    vars(driver).update(Stream=BurningStream)
     worker = source_worker(orders.bootstrap_servers, Topics(prefix=orders.prefix))
     (task,) = PubSubSource(NAME, orders.config).tasks(worker)
     stopping = asyncio.Event()

@@ -19,7 +19,7 @@ from aiohttp_retry.retry_options import RetryOptionsBase
 
 from connectors import clock
 from connectors.errors import RetriableError
-from connectors.salesforce.network import Route
+from connectors.salesforce.network import NetworkSettings
 from connectors.sinks.http.status import retry_after_s
 
 _BODY_BYTES = 64 * 1024  # an answer is a status and a few words; more is not read
@@ -110,7 +110,7 @@ class HttpClient:
         policy: RetryPolicy,
         max_inflight: int,
         observe: Observe,
-        route: Route | None = None,
+        route: NetworkSettings | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
