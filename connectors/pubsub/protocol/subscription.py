@@ -115,9 +115,9 @@ class Subscription:
         self._next_checkpoint_s = 0.0
 
     def advance(self, event: ProtocolInput, *, now_s: float, jitter: float = 0.5) -> list[Effect]:
-        """Take one input at `now_s`; return the effects to carry out, in order. `jitter` is random in [0, 1).
+        """Take one input at `now_s`; return the effects to execute, in order. `jitter` is random in [0, 1).
 
-        Raises `ValueError` for an input that cannot be (a batch durable that was never received, a second start).
+        Raises `ValueError` for an impossible input: a durable batch that was never received, or a second start.
         """
         if isinstance(event, BatchDurable):  # is taken after the end, too: the last batches are committed then
             return self._durable(event.sequence, now_s)
