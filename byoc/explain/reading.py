@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from connectors.pubsub.converters.byoc import ROUTING_REQUESTED, FieldNames, Mapper, Source, Unreadable
+from connectors.pubsub.converters.byoc import ROUTING_REQUESTED, FieldNames, Mapper, Source
+from connectors.pubsub.converters.converter import Unreadable
 from schemas.records import OutboundEvent
 from streams.core.model.lenient import compact_json
 

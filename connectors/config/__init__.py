@@ -1,0 +1,1 @@
+"""Configuration of workers and connectors: files, declared keys, references to secrets."""

@@ -1,15 +1,15 @@
-"""Configuration keys declared in Kafka Connect's manner: type, default, importance, a sentence, a check.
+"""Configuration keys, declared as Kafka Connect does: type, default, importance, a sentence, a check. Pure.
 
     DEFINITION = ConfigDef(
-        Key("webhook.url", Kind.STRING, doc="Where deliveries are posted.", importance=Importance.HIGH),
-        Key("retry.max", Kind.INT, default=10, doc="Attempts after the first.", check=at_least(0)),
+        Key("webhook.url", Type.STRING, doc="Where deliveries are posted.", importance=Importance.HIGH),
+        Key("retry.max", Type.INT, default=10, doc="Attempts after the first.", check=at_least(0)),
     )
     values = DEFINITION.parse(config, subject="connector partner-webhook")   # ConfigError names every wrong key
     values.integer("retry.max")
 
-Configuration arrives as a flat map of strings (a .properties file or the `config` of a JSON document). A key that no
-definition knows is left alone, as in Kafka Connect; `unknown` lists such keys so that a worker can warn of a typing
-error. Passwords are wrapped: printing, formatting or logging one shows `[hidden]`.
+A configuration is a flat map of strings (a .properties file, or the `config` of a JSON document). As in Kafka Connect,
+a key that is not declared is no error; `unknown` lists such keys, so that a worker can warn of a typing error.
+Passwords are wrapped: printing, formatting or logging one shows `[hidden]`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,8 +22,8 @@ from connectors.errors import ConfigError
 HIDDEN: Final = "[hidden]"  # as Kafka Connect renders a password
 
 
-class Kind(StrEnum):
-    """Kafka Connect's types of a value."""
+class Type(StrEnum):
+    """Types of a value; the names are Kafka Connect's."""
 
     BOOLEAN = "BOOLEAN"
     STRING = "STRING"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 class Importance(StrEnum):
-    """Kafka Connect's importance of a key."""
+    """How important a key is; the names are Kafka Connect's."""
 
     HIGH = "HIGH"
     MEDIUM = "MEDIUM"
@@ -52,11 +52,12 @@ Check = Callable[[Any], str | None]
 
 
 class Password:
-    """A secret that does not show itself. `reveal` is called where it is sent, nowhere else."""
+    """A secret whose text form is `[hidden]`. `reveal` is called where the secret is sent, and nowhere else."""
 
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
+        """Wrap a secret."""
         self._secret = secret
 
     def reveal(self) -> str:
@@ -64,36 +65,44 @@ class Password:
         return self._secret
 
     def __repr__(self) -> str:
+        """`[hidden]`."""
         return HIDDEN
 
     def __eq__(self, other: object) -> bool:
+        """Whether both are the same secret."""
         return isinstance(other, Password) and self._secret == other._secret
 
     def __hash__(self) -> int:
+        """Equal secrets have equal hashes."""
         return hash(self._secret)
 
 
 class Referenced(str):
-    """A value that a reference such as `${env:NAME}` stood for; `reference` is the text that may be shown."""
+    """A value that stands for a reference such as `${env:NAME}`. Only that text, `reference`, may be shown."""
 
     __slots__ = ("reference",)
     reference: str
 
     def __new__(cls, value: str, reference: str) -> "Referenced":
+        """The `value`, which remembers its `reference`."""
         made = super().__new__(cls, value)
         made.reference = reference
         return made
 
     def __repr__(self) -> str:
+        """That of the reference."""
         return repr(self.reference)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One configuration key. A `default` of None means: absent is allowed. `check` returns what is wrong, or None."""
+    """One configuration key. A `default` of None means that it may be absent.
+
+    `doc` is a sentence for people. `check` takes the typed value and returns what is wrong with it, or None.
+    """
 
     name: str
-    kind: Kind = Kind.STRING
+    type: Type = Type.STRING
     doc: str = ""
     default: object = REQUIRED
     importance: Importance = Importance.MEDIUM
@@ -102,11 +111,12 @@ class Key:
 
     @property
     def required(self) -> bool:
+        """Whether the key must be there: it has no default."""
         return self.default is REQUIRED
 
     @property
     def valid(self) -> str:
-        """What values there are, for people; empty when the type says all, or the sentence does."""
+        """Which values are allowed, for people; empty when the type or the sentence says it."""
         return str(self.check) if isinstance(self.check, _OneOf | _AtLeast) else ""
 
 
@@ -133,34 +143,39 @@ class _AtLeast:
 
 
 def one_of(*allowed: str) -> Check:
-    """The value is one of these words."""
+    """A check: the value is one of these words."""
     return _OneOf(allowed)
 
 
 def at_least(least: float) -> Check:
-    """The number is not below `least`."""
+    """A check: the number is not below `least`."""
     return _AtLeast(least)
 
 
 def non_empty(value: Any) -> str | None:
-    """The string or list holds something."""
+    """A check: the string or list is not empty."""
     return None if value else "must not be empty"
 
 
 def http_url(value: Any) -> str | None:
-    """The string is an http or https address."""
+    """A check: the string is an http or https address."""
     return None if str(value).startswith(("http://", "https://")) else "must start with http:// or https://"
 
 
 def http_url_without_credentials(value: Any) -> str | None:
-    """As `http_url`, without user and password: those have keys of their own, which are not shown."""
+    """As `http_url`, and without user and password: these have keys of their own, whose values are not shown."""
     return http_url(value) or ("must not hold user and password; they have keys of their own" if "@" in value else None)
 
 
 class Values:
-    """A parsed configuration: every declared key, typed, defaults filled in."""
+    """A parsed configuration: a typed value for every declared key, its default if it was absent.
+
+    The methods without `optional` raise `ConfigError` for a key that is absent and has no default. A key that is not
+    declared raises `KeyError`.
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
+        """`values` by key, typed; None for an absent one."""
         self._values = dict(values)
 
     def given(self, key: str) -> bool:
@@ -168,29 +183,37 @@ class Values:
         return self._values[key] is not None
 
     def string(self, key: str) -> str:
+        """The value of a STRING or CLASS."""
         return str(self._present(key))
 
     def optional_string(self, key: str) -> str | None:
+        """The value as text, None when it is absent."""
         value = self._values[key]
         return None if value is None else str(value)
 
     def integer(self, key: str) -> int:
+        """The value of an INT or LONG."""
         return int(self._present(key))
 
     def number(self, key: str) -> float:
+        """The value of a DOUBLE."""
         return float(self._present(key))
 
     def boolean(self, key: str) -> bool:
+        """The value of a BOOLEAN."""
         return bool(self._present(key))
 
     def strings(self, key: str) -> tuple[str, ...]:
+        """The items of a LIST."""
         return tuple(self._present(key))
 
     def password(self, key: str) -> Password:
+        """The value of a PASSWORD; any other value is wrapped as one."""
         value = self._present(key)
         return value if isinstance(value, Password) else Password(str(value))
 
     def optional_password(self, key: str) -> Password | None:
+        """As `password`, None when it is absent."""
         return None if self._values[key] is None else self.password(key)
 
     def _present(self, key: str) -> Any:
@@ -201,12 +224,14 @@ class Values:
 
 
 class ConfigDef:
-    """An ordered set of keys. Definitions are joined with `+`; a later key of the same name replaces an earlier one."""
+    """A definition: an ordered set of keys."""
 
     def __init__(self, *keys: Key) -> None:
+        """A later key replaces an earlier one of the same name."""
         self.keys: dict[str, Key] = {key.name: key for key in keys}
 
     def __add__(self, other: "ConfigDef") -> "ConfigDef":
+        """The keys of both; those of `other` replace keys of the same name."""
         return ConfigDef(*{**self.keys, **other.keys}.values())
 
     def parse(self, config: Mapping[str, str], subject: str) -> Values:
@@ -228,7 +253,7 @@ class ConfigDef:
 
 
 def invalid(subject: str, problems: Iterable[str]) -> ConfigError:
-    """The error for wrong keys, worded as Kafka Connect words it; also for checks across several keys."""
+    """The error for wrong keys, in Kafka Connect's words. `problems` has one sentence per key."""
     found = tuple(problems)
     listing = "\n".join(found)
     return ConfigError(
@@ -242,19 +267,19 @@ def _value_of(key: Key, text: str | None) -> tuple[Any, str | None]:
             return None, f'Missing required configuration "{key.name}" which has no default value.'
         return key.default, None
     try:
-        value = _PARSERS[key.kind](str(text).strip())
+        value = _PARSERS[key.type](str(text).strip())
     except ValueError as error:
         return None, f"Invalid value {_shown(key, text)} for configuration {key.name}: {error}"
     problem = key.check(value) if key.check is not None else None
-    if problem and isinstance(text, Referenced) and key.kind is Kind.LIST:
-        problem = "one of its items is not valid"  # the check would quote it
+    if problem and isinstance(text, Referenced) and key.type is Type.LIST:
+        problem = "one of its items is not valid"  # the check would quote the item
     return value, problem and f"Invalid value {_shown(key, text)} for configuration {key.name}: {problem}"
 
 
 def _shown(key: Key, text: str) -> str:
     if isinstance(text, Referenced):
         return text.reference
-    return HIDDEN if key.kind is Kind.PASSWORD else text
+    return HIDDEN if key.type is Type.PASSWORD else text
 
 
 def _boolean(text: str) -> bool:
@@ -281,21 +306,21 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-_PARSERS: dict[Kind, Callable[[str], Any]] = {
-    Kind.BOOLEAN: _boolean,
-    Kind.STRING: str,
-    Kind.CLASS: str,
-    Kind.INT: _integer,
-    Kind.LONG: _integer,
-    Kind.DOUBLE: _number,
-    Kind.LIST: _list,
-    Kind.PASSWORD: Password,
+_PARSERS: dict[Type, Callable[[str], Any]] = {
+    Type.BOOLEAN: _boolean,
+    Type.STRING: str,
+    Type.CLASS: str,
+    Type.INT: _integer,
+    Type.LONG: _integer,
+    Type.DOUBLE: _number,
+    Type.LIST: _list,
+    Type.PASSWORD: Password,
 }
 
 CONNECTOR_KEYS: Final = ConfigDef(
     Key("name", doc="Unique name of the connector.", importance=Importance.HIGH, check=non_empty, group="Common"),
-    Key("connector.class", Kind.CLASS, doc="Class of the connector.", importance=Importance.HIGH, group="Common"),
-    Key("tasks.max", Kind.INT, doc="Most tasks to create.", default=1, check=at_least(1), group="Common"),
+    Key("connector.class", Type.CLASS, doc="Class of the connector.", importance=Importance.HIGH, group="Common"),
+    Key("tasks.max", Type.INT, doc="Most tasks to create.", default=1, check=at_least(1), group="Common"),
 )
 ERROR_KEYS: Final = ConfigDef(
     Key(

@@ -1,8 +1,8 @@
 """Configuration files: Java .properties, and the JSON documents of Kafka Connect's REST API. Pure.
 
-Both become a flat map of strings. In .properties: `key=value`, `key: value` or `key value`, `#` and `!` comments, a
-backslash at the end of a line continues it, backslash escapes inside (`\\:`, `\\t`, `\\u00e9`). Blanks at the end of a
-value are dropped; Java keeps them, and nobody means them.
+Both become a flat map of strings. A line of .properties is `key=value`, `key: value` or `key value`; `#` and `!` begin
+comments; a backslash at the end of a line continues it; there are escapes (`\\:`, `\\t`, `\\u00e9`). Java keeps blanks
+at the end of a value; here they are dropped, because they are always a mistake.
 """
 
 import json
@@ -15,7 +15,7 @@ _SEPARATOR = re.compile(r"(?<!\\)(?:\\\\)*[ \t\f]*[=:]|(?<!\\)(?:\\\\)*[ \t\f]+"
 
 
 def parse_properties(text: str) -> dict[str, str]:
-    """The keys and values of a .properties text; the last of equal keys wins, as in Java."""
+    """The keys and values of a .properties text. A key that comes twice has its last value, as in Java."""
     found = {}
     for line in _logical_lines(text):
         split = _SEPARATOR.search(line)

@@ -1,10 +1,10 @@
-"""References in a configuration, and what they stand for: Kafka Connect's config providers.
+"""Kafka Connect's config providers: they replace references in a configuration by the values they stand for.
 
     ${file:/run/secrets/salesforce.properties:secret}    a key of a .properties file
     ${dir:/run/secrets:salesforce-secret}                the content of a file in a folder
     ${env:SALESFORCE_SECRET}                             a variable of the worker's environment
 
-The worker's properties say which there are and what they may read:
+The worker's properties name the providers and what each may read:
 
     config.providers=file,env
     config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigProvider
@@ -12,8 +12,8 @@ The worker's properties say which there are and what they may read:
     config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
     config.providers.env.param.allowlist.pattern=SALESFORCE_.*
 
-In Kafka a provider without an allow-list reads everything that the worker can read, for whoever may write a connector's
-configuration. Here it is not taken. A path is looked at after its links are followed.
+In Kafka a provider without an allow-list gives everything that the worker can read to whoever may write a connector's
+configuration. Here a provider must have one. Links are followed before a path is compared with it.
 """
 
 import re
@@ -32,14 +32,14 @@ _BY_NAME: Final = {"file": "FileConfigProvider", "dir": "DirectoryConfigProvider
 
 
 class Unresolved(Exception):
-    """What a reference names is not there or must not be read. The message holds no value."""
+    """A reference names something that is not there or must not be read. The message holds no value."""
 
 
 class Provider(Protocol):
-    """Looks references up."""
+    """Looks up what references of one kind stand for."""
 
     def get(self, path: str, key: str) -> str:
-        """What stands there. Raises `Unresolved`."""
+        """The value that `${provider:path:key}` stands for; `path` may be empty. Raises `Unresolved`."""
         ...
 
 
@@ -99,16 +99,17 @@ class _Environment:
 
 
 class ConfigProviders:
-    """The providers of a worker by name."""
+    """The providers of a worker."""
 
     def __init__(self, providers: Mapping[str, Provider] | None = None) -> None:
+        """`providers` by the name that references use."""
         self._providers = dict(providers or {})
 
     def resolved(self, config: Mapping[str, str], subject: str) -> dict[str, str]:
-        """The configuration with each reference replaced; such values remember the text that they came from.
+        """The configuration with each reference replaced; such a value is a `Referenced`.
 
-        Called each time a connector starts: a secret that was renewed is read anew. Raises `ConfigError` that names
-        every key with a reference that leads nowhere.
+        Called each time a connector starts, so that a renewed secret is read. Raises `ConfigError` that names every
+        key with a reference that cannot be resolved.
         """
         found, problems = {}, []
         for key, text in config.items():
@@ -176,25 +177,26 @@ def _folders(paths: Sequence[str]) -> tuple[Path, ...]:
 
 
 class Redaction:
-    """Puts references back in place of what they stood for, in any text that leaves the worker."""
+    """Puts references back in the place of their values, in any text that leaves the worker."""
 
-    _SHORTEST = 4  # a "1" or a "yes" tells nothing, and would be found in every line
+    _SHORTEST = 4  # a value such as "1" or "yes" is no secret, and would be found in every line
 
     def __init__(self) -> None:
+        """Begin with no values."""
         self._references: dict[str, str] = {}
 
     def learn(self, config: Mapping[str, str]) -> None:
-        """Remember the values of a resolved configuration that came from references."""
+        """Remember the values of a resolved configuration that were put in the place of references."""
         for value in config.values():
             if isinstance(value, Referenced) and len(value.strip()) >= self._SHORTEST:
                 self._references[value.strip()] = value.reference
 
     def __call__(self, text: str) -> str:
-        """The text without any of those values."""
+        """The text, with references in the place of those values."""
         for value, reference in self._references.items():
             text = text.replace(value, reference)
         return text
 
     def error(self, error: ConfigError) -> ConfigError:
-        """The same error without them."""
+        """The same error, with its texts redacted."""
         return ConfigError(self(str(error)), tuple(map(self, error.problems)))

@@ -1,0 +1,1 @@
+"""The source connector for the Salesforce Pub/Sub API."""

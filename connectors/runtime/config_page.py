@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from connectors.config.definition import REQUIRED, ConfigDef, Key, Kind
+from connectors.config.definition import REQUIRED, ConfigDef, Key, Type
 from connectors.runtime import worker_config
 from connectors.runtime.registry import CLASSES, connector_class
 
@@ -39,7 +39,7 @@ def _section(title: str, definition: ConfigDef) -> Iterator[str]:
 
 
 def _row(key: Key) -> str:
-    cells = (f"`{key.name}`", key.kind.value, _default(key), key.valid, key.importance.value.lower(), key.doc)
+    cells = (f"`{key.name}`", key.type.value, _default(key), key.valid, key.importance.value.lower(), key.doc)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -48,7 +48,7 @@ def _default(key: Key) -> str:
         return "required"
     if key.default is None or key.default == ():
         return "(none)"
-    if key.kind is Kind.BOOLEAN:
+    if key.type is Type.BOOLEAN:
         return str(key.default).lower()
     return f"{key.default:g}" if isinstance(key.default, float) else str(key.default)
 

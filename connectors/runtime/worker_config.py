@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.config.definition import ConfigDef, Importance, Key, Kind, at_least, invalid, non_empty
+from connectors.config.definition import ConfigDef, Importance, Key, Type, at_least, invalid, non_empty
 from connectors.connector import WorkerConfig
 from schemas.topics import DEFAULT_PREFIX, Topics
 
@@ -15,13 +15,13 @@ DEFINITION: Final = ConfigDef(
     Key("offset.storage.topic", doc="<topic.prefix>-connect-offsets when absent.", default=None),
     Key(
         "config.providers",
-        Kind.LIST,
+        Type.LIST,
         doc="Names of providers for ${name:path:key} in configurations; docs/source.md shows their own keys.",
         default=(),
     ),
-    Key("listeners", Kind.LIST, doc="REST address, http://host:port; instead of rest.host.name and port.", default=()),
+    Key("listeners", Type.LIST, doc="REST address, http://host:port; instead of rest.host.name and port.", default=()),
     Key("rest.host.name", doc="Address that the REST API binds.", default="127.0.0.1"),
-    Key("rest.port", Kind.INT, doc="Port of the REST API; 0 for any free one.", default=8083, check=at_least(0)),
+    Key("rest.port", Type.INT, doc="Port of the REST API; 0 for any free one.", default=8083, check=at_least(0)),
 )
 
 # Settings of the Kafka client that pass through as they are; librdkafka knows them by the same names.

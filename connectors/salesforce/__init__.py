@@ -1,0 +1,1 @@
+"""Logging in to a Salesforce org, and how it is reached."""

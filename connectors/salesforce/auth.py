@@ -1,12 +1,12 @@
 """OAuth tokens of a Salesforce org: fetched when needed, shared by all callers, dropped when Salesforce refuses them.
 
-A token's life is not announced (the reply has no `expires_in`): it ends with the session of the connected app, after
-two idle hours by default, or when an administrator revokes it. So a token is used until a call fails with it, then
-`invalidate` drops exactly that token and the next `token` fetches a new one. However many callers ask at once, one
-request is made. A reply that is incomplete is an error and is never kept.
+A reply does not say how long its token lives (there is no `expires_in`): a token ends with the session of the connected
+app, after two idle hours by default, or when an administrator revokes it. So a token is used until a call with it
+fails. Then `invalidate` drops exactly that token, and the next `token` fetches a new one. However many callers ask at
+once, one request is made. An incomplete reply is an error and is never kept.
 
-Message building and parsing is oauthlib's, signing PyJWT's; this module moves them over HTTP. It retries nothing: how
-often to try again is its callers' policy.
+oauthlib builds and parses the messages, PyJWT signs them, this module sends them. It retries nothing: how often to try
+again is for its callers to decide. One more flow is a class like `JwtBearer` here, and its keys in `login_config.py`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,7 +26,7 @@ from oauthlib.oauth2 import BackendApplicationClient, MissingTokenError, OAuth2E
 from connectors import clock
 from connectors.config.definition import Password
 from connectors.errors import RetriableError, TerminalError
-from connectors.salesforce.network import DIRECT, Route
+from connectors.salesforce.network import DIRECT, NetworkSettings
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 _ASSERTION_LIFE_S = 180  # Salesforce accepts assertions that expire within five minutes
@@ -35,11 +35,29 @@ _ORG_ID = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Z0-5]{3})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A session. `org_id` has 18 characters; `instance_url` has no trailing slash. Printing one hides the token."""
+    """A session of an org. `org_id` has 18 characters, `instance_url` no slash at its end. Its text hides the token."""
 
     access_token: str = field(repr=False)
     instance_url: str
     org_id: str
+
+
+class LoginFlow(Protocol):
+    """How a token is asked for. One class per OAuth flow; `login_config.FLOWS` names them in the configuration."""
+
+    @property
+    def login_url(self) -> str:
+        """My Domain URL of the org."""
+        ...
+
+    @property
+    def client_id(self) -> str:
+        """Consumer key of the connected app."""
+        ...
+
+    def request_body(self, *, now_s: int) -> str:
+        """The form of the token request, at `now_s` (epoch seconds). Raises `TerminalError` if it cannot be made."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +68,18 @@ class ClientCredentials:
     client_id: str
     client_secret: Password
 
+    def request_body(self, *, now_s: int) -> str:  # noqa: ARG002 - nothing in this form has a time
+        """As `LoginFlow.request_body`."""
+        client = BackendApplicationClient(client_id=self.client_id)
+        secret = self.client_secret.reveal()
+        return str(client.prepare_request_body(include_client_id=True, client_secret=secret))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwtBearer:
     """OAuth JWT-bearer flow: an assertion signed with the connected app's private key (RS256, PEM).
 
-    The key itself, or the file that it is read from each time, so that a renewed one is taken.
+    `private_key` is the key itself, or its file, which is read for each request so that a renewed key is taken.
     """
 
     login_url: str
@@ -63,26 +87,45 @@ class JwtBearer:
     username: str
     private_key: Password | Path
 
-
-Credentials = ClientCredentials | JwtBearer
+    def request_body(self, *, now_s: int) -> str:
+        """As `LoginFlow.request_body`. Raises `TerminalError` when the private key cannot be used."""
+        try:
+            service = ServiceApplicationClient(client_id=self.client_id)
+            return str(
+                service.prepare_request_body(
+                    private_key=_key_text(self.private_key),
+                    issuer=self.client_id,
+                    subject=self.username,
+                    audience=self.login_url.rstrip("/"),
+                    issued_at=now_s,
+                    expires_at=now_s + _ASSERTION_LIFE_S,
+                )
+            )
+        except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
+            raise TerminalError(
+                f"{_asking(self)}: the private key {self.private_key} cannot be used"
+                f" ({type(error).__name__}); set salesforce.private.key.file or salesforce.private.key to an RSA key in"
+                " PEM form"
+            ) from error
 
 
 class TokenSource:
-    """The tokens of one org for one set of credentials, for all tasks of a connector. Belongs to one event loop.
+    """The tokens that one login gets, for all tasks of a connector. Belongs to one event loop.
 
-    `async with tokens:` is one user's share of it; when the last one leaves, its connections are released.
+    A task uses it inside `async with tokens:`; when the last task leaves that block, the connections are released.
     """
 
     def __init__(
         self,
-        credentials: Credentials,
-        route: Route = DIRECT,
+        login: LoginFlow,
+        network: NetworkSettings = DIRECT,
         *,
         timeout_s: float = 15.0,
         now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
-        self._credentials = credentials
-        self._route = route
+        """`timeout_s` is for one request; `now_ms` tells the wall clock."""
+        self._login = login
+        self._network = network
         self._timeout_s = timeout_s
         self._now_ms = now_ms
         self._token: Token | None = None
@@ -91,10 +134,12 @@ class TokenSource:
         self._users = 0
 
     async def __aenter__(self) -> Self:
+        """One more task uses the tokens."""
         self._users += 1
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        """One task fewer uses the tokens; the last one releases the connections."""
         self._users -= 1
         if self._users == 0:
             await self.close()
@@ -114,7 +159,7 @@ class TokenSource:
         return await asyncio.shield(self._fetching)
 
     def invalidate(self, token: Token) -> None:
-        """Salesforce refused `token`: forget it, unless a newer one took its place meanwhile."""
+        """Salesforce refused `token`: forget it. A newer one that has taken its place meanwhile is kept."""
         if self._token == token:
             self._token = None
 
@@ -136,50 +181,24 @@ class TokenSource:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                connector=aiohttp.TCPConnector(ssl=self._route.trusted),
-                **self._route.session_options,
+                connector=aiohttp.TCPConnector(ssl=self._network.trusted),
+                **self._network.session_options,
             )
-        url = self._credentials.login_url.rstrip("/") + TOKEN_PATH
-        body = request_body(self._credentials, now_s=self._now_ms() // 1000)
+        url = self._login.login_url.rstrip("/") + TOKEN_PATH
+        body = self._login.request_body(now_s=self._now_ms() // 1000)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         try:
             async with self._session.post(url, data=body, headers=headers) as response:
-                return token_of(self._credentials, response.status, await response.text())
+                return token_of(self._login, response.status, await response.text())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RetriableError(
-                f"{_asking(self._credentials)}: no answer ({type(error).__name__}: {_said(error)}); check"
+                f"{_asking(self._login)}: no answer ({type(error).__name__}: {_said(error)}); check"
                 " salesforce.login.url and salesforce.proxy.url"
             ) from error
 
 
-def request_body(credentials: Credentials, *, now_s: int) -> str:
-    """The form of the token request. Raises `TerminalError` when the private key cannot be used."""
-    if isinstance(credentials, ClientCredentials):
-        client = BackendApplicationClient(client_id=credentials.client_id)
-        secret = credentials.client_secret.reveal()
-        return str(client.prepare_request_body(include_client_id=True, client_secret=secret))
-    try:
-        service = ServiceApplicationClient(client_id=credentials.client_id)
-        return str(
-            service.prepare_request_body(
-                private_key=_key_text(credentials.private_key),
-                issuer=credentials.client_id,
-                subject=credentials.username,
-                audience=credentials.login_url.rstrip("/"),
-                issued_at=now_s,
-                expires_at=now_s + _ASSERTION_LIFE_S,
-            )
-        )
-    except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
-        raise TerminalError(
-            f"{_asking(credentials)}: the private key {credentials.private_key} cannot be used"
-            f" ({type(error).__name__}); set salesforce.private.key.file or salesforce.private.key to an RSA key in PEM"
-            " form"
-        ) from error
-
-
 def _said(error: Exception) -> str:
-    """The text of a library error; that of a proxy's refusal would show the proxy's URL with its password."""
+    """The text of a library error; without the URL, which holds the password of a proxy that refused us."""
     return f"{error.status} {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
 
 
@@ -187,12 +206,16 @@ def _key_text(key: Password | Path) -> str:
     return key.read_text() if isinstance(key, Path) else key.reveal()
 
 
-def token_of(credentials: Credentials, status: int, body: str) -> Token:
-    """The token in a reply of the token endpoint. Raises `RetriableError` or `TerminalError`; nothing is guessed."""
-    asking = _asking(credentials)
+def token_of(login: LoginFlow, status: int, body: str) -> Token:
+    """The token in a reply of the token endpoint.
+
+    Raises `RetriableError` when asking again may help, `TerminalError` for refused credentials and for a reply without
+    one of the fields that a token needs: none of them is guessed.
+    """
+    asking = _asking(login)
     if status == 429 or status >= 500:
         raise RetriableError(f"{asking}: the login server answered {status}; trying again")
-    client = BackendApplicationClient(client_id=credentials.client_id)
+    client = BackendApplicationClient(client_id=login.client_id)
     if status == 200 and _holds_no_token(body):
         raise RetriableError(f"{asking}: the reply holds no token; trying again")
     try:
@@ -213,7 +236,7 @@ def token_of(credentials: Credentials, status: int, body: str) -> Token:
 
 
 def _holds_no_token(body: str) -> bool:
-    """It is a token reply whose token is null or empty, as an overloaded login server was seen to give."""
+    """Whether this is a token reply whose token is null or empty; an overloaded login server was seen to send such."""
     with suppress(ValueError):
         reply = json.loads(body)
         return isinstance(reply, dict) and "access_token" in reply and not reply["access_token"]
@@ -246,5 +269,5 @@ def long_id(record_id: str) -> str:
     return record_id + suffix
 
 
-def _asking(credentials: Credentials) -> str:
-    return f"asking for a Salesforce token (login_url={credentials.login_url}, client_id={credentials.client_id})"
+def _asking(login: LoginFlow) -> str:
+    return f"asking for a Salesforce token (login_url={login.login_url}, client_id={login.client_id})"

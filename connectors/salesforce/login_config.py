@@ -1,6 +1,11 @@
-"""The configuration keys of a Salesforce login, which the source and the calls to Salesforce share. Reads key files."""
+"""The configuration keys of a Salesforce login, and what is made of them, for the source and the sinks.
+
+A login flow is a class in `auth.py`, a row in `FLOWS`, and the keys that it needs in `LOGIN_KEYS`.
+"""
 
 import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +13,7 @@ from connectors.config.definition import (
     ConfigDef,
     Importance,
     Key,
-    Kind,
+    Type,
     Values,
     http_url,
     http_url_without_credentials,
@@ -16,20 +21,48 @@ from connectors.config.definition import (
     non_empty,
     one_of,
 )
-from connectors.salesforce.auth import ClientCredentials, Credentials, JwtBearer
-from connectors.salesforce.network import Proxy, Route
+from connectors.salesforce.auth import ClientCredentials, JwtBearer, LoginFlow
+from connectors.salesforce.network import NetworkSettings, Proxy
 
 _SALESFORCE: Final = "Salesforce"
-_NEEDED: Final = {
-    "client_credentials": (("salesforce.client.secret",),),
-    "jwt_bearer": (("salesforce.username",), ("salesforce.private.key.file", "salesforce.private.key")),
-}
 
 
 def _proxy_url(value: Any) -> str | None:
     return http_url_without_credentials(value) if value.startswith("http://") else "must start with http://"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """One value of `salesforce.auth.flow`: the keys it needs, each or one of several, and how its login is made."""
+
+    needs: tuple[tuple[str, ...], ...]
+    login: Callable[[Values], LoginFlow]
+
+
+def _client_credentials(values: Values) -> LoginFlow:
+    return ClientCredentials(
+        login_url=values.string("salesforce.login.url"),
+        client_id=values.string("salesforce.client.id"),
+        client_secret=values.password("salesforce.client.secret"),
+    )
+
+
+def _jwt_bearer(values: Values) -> LoginFlow:
+    key = values.optional_password("salesforce.private.key")
+    return JwtBearer(
+        login_url=values.string("salesforce.login.url"),
+        client_id=values.string("salesforce.client.id"),
+        username=values.string("salesforce.username"),
+        private_key=Path(values.string("salesforce.private.key.file")) if key is None else key,
+    )
+
+
+FLOWS: Final = {
+    "client_credentials": Flow(needs=(("salesforce.client.secret",),), login=_client_credentials),
+    "jwt_bearer": Flow(
+        needs=(("salesforce.username",), ("salesforce.private.key.file", "salesforce.private.key")), login=_jwt_bearer
+    ),
+}
 LOGIN_KEYS: Final = ConfigDef(
     Key(
         "salesforce.login.url",
@@ -49,7 +82,7 @@ LOGIN_KEYS: Final = ConfigDef(
         "salesforce.auth.flow",
         doc="client_credentials needs salesforce.client.secret; jwt_bearer needs username and private key.",
         default="client_credentials",
-        check=one_of("client_credentials", "jwt_bearer"),
+        check=one_of(*FLOWS),
         group=_SALESFORCE,
     ),
     Key(
@@ -61,7 +94,7 @@ LOGIN_KEYS: Final = ConfigDef(
     ),
     Key(
         "salesforce.client.secret",
-        Kind.PASSWORD,
+        Type.PASSWORD,
         doc="Consumer secret (client_credentials).",
         default=None,
         importance=Importance.HIGH,
@@ -76,7 +109,7 @@ LOGIN_KEYS: Final = ConfigDef(
     ),
     Key(
         "salesforce.private.key",
-        Kind.PASSWORD,
+        Type.PASSWORD,
         doc="The key itself instead of its file, for ${dir:…} and ${file:…} (jwt_bearer).",
         default=None,
         group=_SALESFORCE,
@@ -97,7 +130,7 @@ LOGIN_KEYS: Final = ConfigDef(
     ),
     Key(
         "salesforce.proxy.password",
-        Kind.PASSWORD,
+        Type.PASSWORD,
         doc="Password for the proxy.",
         default=None,
         importance=Importance.LOW,
@@ -106,35 +139,26 @@ LOGIN_KEYS: Final = ConfigDef(
 )
 
 
-def credentials_of(subject: str, values: Values) -> Credentials:
-    """The credentials of the chosen flow. Raises `ConfigError` naming what the flow still needs."""
-    flow = values.string("salesforce.auth.flow")
-    missing = [keys for keys in _NEEDED[flow] if not any(_given(values, key) for key in keys)]
+def login_of(subject: str, values: Values) -> LoginFlow:
+    """The login of the flow that is chosen. Raises `ConfigError` naming what the flow still needs."""
+    name = values.string("salesforce.auth.flow")
+    flow = FLOWS[name]
+    missing = [keys for keys in flow.needs if not any(_given(values, key) for key in keys)]
     if missing:
         raise invalid(
             subject,
             [
-                f'Missing required configuration "{keys[0]}": salesforce.auth.flow={flow} needs it'
+                f'Missing required configuration "{keys[0]}": salesforce.auth.flow={name} needs it'
                 + "".join(f", or {other}" for other in keys[1:])
                 for keys in missing
             ],
         )
-    login_url, client_id = values.string("salesforce.login.url"), values.string("salesforce.client.id")
-    if flow == "client_credentials":
-        secret = values.password("salesforce.client.secret")
-        return ClientCredentials(login_url=login_url, client_id=client_id, client_secret=secret)
-    key = values.optional_password("salesforce.private.key")
-    return JwtBearer(
-        login_url=login_url,
-        client_id=client_id,
-        username=values.string("salesforce.username"),
-        private_key=Path(values.string("salesforce.private.key.file")) if key is None else key,
-    )
+    return flow.login(values)
 
 
-def route_of(subject: str, values: Values) -> Route:
+def network_of(subject: str, values: Values) -> NetworkSettings:
     """How Salesforce is reached. Raises `ConfigError` for a file of certificates that cannot be used."""
-    return Route(proxy=_proxy(values), ca=certificates_of(subject, values, "salesforce.ca.file"))
+    return NetworkSettings(proxy=_proxy(values), ca=certificates_of(subject, values, "salesforce.ca.file"))
 
 
 def _proxy(values: Values) -> Proxy | None:

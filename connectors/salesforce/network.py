@@ -1,6 +1,6 @@
-"""How we get to Salesforce: through which HTTP proxy, and whose certificates we trust on the way.
+"""How Salesforce is reached: through which HTTP proxy, and which certificates are trusted.
 
-Without a proxy the environment's `https_proxy` and `no_proxy` count, for HTTP as for gRPC.
+Without a configured proxy the environment's `https_proxy` and `no_proxy` count, for HTTP as for gRPC.
 """
 
 import ssl
@@ -13,7 +13,7 @@ from connectors.config.definition import Password
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """Where it is, `http://host:port`, and who we are there, when it asks (Basic)."""
+    """An HTTP proxy at `url`, `http://host:port`. `user` and `password` are for one that asks (Basic)."""
 
     url: str
     user: str | None = None
@@ -21,7 +21,7 @@ class Proxy:
 
     @property
     def url_with_credentials(self) -> str:
-        """The form in which the client libraries take user and password; never to be shown."""
+        """The URL with user and password in it, as the client libraries take them. It must never be shown."""
         if self.user is None:
             return self.url
         parts = urlsplit(self.url)
@@ -31,23 +31,23 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """`ca`: PEM certificates to trust instead of the system's."""
+class NetworkSettings:
+    """The way to Salesforce. `ca` holds PEM certificates to trust instead of the system's."""
 
     proxy: Proxy | None = None
     ca: bytes | None = None
 
     @property
     def trusted(self) -> ssl.SSLContext | bool:
-        """What an aiohttp connector takes as `ssl`."""
+        """The certificates, as an aiohttp connector takes them (`ssl`)."""
         return ssl.create_default_context(cadata=self.ca.decode("ascii")) if self.ca is not None else True
 
     @property
     def session_options(self) -> dict[str, Any]:
-        """What an aiohttp session takes."""
+        """The proxy, as keyword arguments of an aiohttp session."""
         if self.proxy is None:
             return {"trust_env": True}
         return {"proxy": self.proxy.url_with_credentials}
 
 
-DIRECT: Final = Route()
+DIRECT: Final = NetworkSettings()

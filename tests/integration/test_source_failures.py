@@ -15,7 +15,7 @@ import pytest
 
 from bench.far_away import far_away
 from connectors.errors import TaskFailed
-from connectors.pubsub.protocol.subscription import Policy
+from connectors.pubsub.protocol.policy import Policy
 from simulator.events.event_schema import EventSchema
 from simulator.faults import fault
 from simulator.faults.failures import Status

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from connectors.pubsub.protocol.messages import (
     BatchDurable,
-    Deliver,
     FetchReceived,
     OpenStream,
     SendFetch,
     Started,
     TimerFired,
+    WriteEvents,
 )
-from connectors.pubsub.protocol.subscription import Policy, Subscription
+from connectors.pubsub.protocol.policy import Policy
+from connectors.pubsub.protocol.subscription import Subscription
 
 ROUND_TRIPS = 40
 CREDIT = 100
@@ -54,7 +55,7 @@ class LongWay:
             match effect:
                 case OpenStream(num_requested=wanted) | SendFetch(num_requested=wanted):
                     self.later(self.round_trip_s / 2, self.request_arrives, wanted)
-                case Deliver(sequence=sequence):
+                case WriteEvents(sequence=sequence):
                     self.later(self.commit_s, self.feed, BatchDurable(sequence))
         due_s = self.subscription.next_timer_s
         if due_s is not None:

@@ -28,7 +28,6 @@ from connectors.pubsub.protocol.messages import (
     Checkpoint,
     CloseStream,
     DeadLetterEvent,
-    Deliver,
     EventUnreadable,
     Fail,
     FetchReceived,
@@ -44,8 +43,10 @@ from connectors.pubsub.protocol.messages import (
     StreamFailed,
     StreamOpened,
     TimerFired,
+    WriteEvents,
 )
-from connectors.pubsub.protocol.subscription import EVENT_ATTEMPTS, PAUSE_SPREAD, Phase, Policy, Subscription
+from connectors.pubsub.protocol.policy import Policy
+from connectors.pubsub.protocol.subscription import EVENT_ATTEMPTS, PAUSE_SPREAD, Phase, Subscription
 
 BASE_S, MAX_S = 0.5, 30.0
 JITTER = st.floats(0, 1, exclude_max=True)
@@ -107,7 +108,7 @@ class AnyOrder(RuleBasedStateMachine):
                 case CloseStream():
                     assert self.epoch is not None
                     self.epoch = self.used_up_s = None
-                case Deliver(sequence, replay_id):
+                case WriteEvents(sequence, replay_id):
                     self.batches.append((sequence, replay_id, self.arrived))
                 case Checkpoint(sequence, replay_id):
                     assert not self.batches, "a keepalive's position before the events in front of it"

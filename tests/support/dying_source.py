@@ -1,8 +1,8 @@
-"""A source task in a process of its own that kills or stops itself at a chosen step.
+"""A source task in a process of its own, which sends itself a signal at a chosen step.
 
     python -m tests.support.dying_source ORDERS        JSON, see `Orders`
 
-The steps are met from outside: what a session is made of is replaced by parts that count what they do.
+The task itself knows nothing of this: the producer and the stream of its session are replaced by ones that count steps.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from connectors.errors import TaskFailed
 from connectors.kafka.offsets import read_offsets
 from connectors.kafka.producer import TransactionalProducer
 from connectors.kafka.records import ProducerRecord
-from connectors.pubsub.runner import session
+from connectors.pubsub.runner import driver, session
 from connectors.pubsub.runner.stream import Stream
 from connectors.pubsub.runner.transport import Fetched
 from connectors.pubsub.source import PubSubSource
@@ -51,7 +51,7 @@ _UNDER_WAY_S = 0.001  # a commit takes two or three milliseconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What the child is told: where it works, and after how many times of which step it sends itself a signal."""
+    """What the child is told: where it works, which signal it sends itself, at which step, and after how many times."""
 
     bootstrap_servers: str
     prefix: str
@@ -92,7 +92,7 @@ class Fuse:
 
 
 class BurningProducer(TransactionalProducer):
-    """A producer whose steps light the fuse. Records are at the broker when their step is reached."""
+    """A producer that counts its steps. Records are at the broker when the step `produced` is counted."""
 
     fuse: ClassVar[Fuse]
 
@@ -121,7 +121,7 @@ class BurningProducer(TransactionalProducer):
 
 
 class BurningStream(Stream):
-    """A stream that lights the fuse with each response, before anybody has seen it."""
+    """A stream that counts responses before the task sees them."""
 
     fuse: ClassVar[Fuse]
 
@@ -142,7 +142,8 @@ async def run(orders: Orders) -> int:
         fuse.reached("position read")
         return offsets
 
-    vars(session).update(TransactionalProducer=BurningProducer, Stream=BurningStream, read_offsets=reading)
+    vars(session).update(TransactionalProducer=BurningProducer, read_offsets=reading)
+    vars(driver).update(Stream=BurningStream)
     worker = source_worker(orders.bootstrap_servers, Topics(prefix=orders.prefix))
     (task,) = PubSubSource(NAME, orders.config).tasks(worker)
     stopping = asyncio.Event()

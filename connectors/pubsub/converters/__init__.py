@@ -1,0 +1,1 @@
+"""Events of Salesforce become records for Kafka."""

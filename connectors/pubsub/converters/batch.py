@@ -1,87 +1,106 @@
-"""Events of a FetchResponse to records for Kafka: the loop that every event passes.
+"""The batch: what Salesforce sent in one response, on its way to Kafka; and the loop that converts its events. Pure.
 
-Everything per event happens here, so it is written for speed: one function, local names, no await. It stops at an
-event whose schema is not known yet; the caller gets the schema and goes on from there.
+Every event passes the loop in `BatchConverter.convert`, so it is written for speed: one function, local names, no
+await. It stops at an event whose schema is not known yet; the caller gets the schema and goes on from there.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from connectors.errors import TaskFailed
 from connectors.kafka.records import ProducerRecord
-from connectors.pubsub.converters.byoc import Unreadable
-from connectors.pubsub.converters.choice import RecordMaker
-from connectors.pubsub.converters.dead_letters import Sender
-from connectors.pubsub.converters.headers import EventHeaders
+from connectors.pubsub.converters.converter import Converter, EventHeaders, Unreadable
+from connectors.pubsub.converters.dead_letters import ErrorReporter
 from connectors.pubsub.converters.payload import PayloadError, WriterSchema
+from schemas.dead_letters import Stage
+from schemas.proto import pubsub_api_pb2 as pb
 
 
-@dataclass(slots=True)
-class Translated:
-    """What a response has become so far. `events` counts mirrored ones; times are when they happened, epoch ms."""
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """What is written to Kafka in one piece: a response's events, or the marker of a gap, or nothing but a position.
+
+    It is one object from its receipt until it is committed. Each stage fills in its fields.
+
+    When it is received:
+        sequence            its number; batches are written in this order
+        replay_id           the position that is stored with it, None when it moves none
+        received_s          monotonic clock
+        events              as they came; emptied when they are converted, so that memory holds a batch once
+    When it is converted:
+        records             what is written, in order: a record per event, dead letters included
+        mirrored            how many of them are events that were converted
+        dead_letters        how many of them are dead letters of events
+        newest_event_at_ms  when the newest converted event happened, epoch ms; None when none of them says so
+    """
+
+    sequence: int
+    replay_id: bytes | None
+    received_s: float
+    events: Sequence[pb.ConsumerEvent] = ()
 
     records: list[ProducerRecord] = field(default_factory=list)
-    events: int = 0
+    mirrored: int = 0
     dead_letters: int = 0
-    oldest_event_at_ms: int | None = None
     newest_event_at_ms: int | None = None
 
 
-class Translator:
-    """Translates for one task. `schema` returns the schema of an id, or None when it is not known yet.
+class BatchConverter:
+    """Converts the batches of one task.
 
-    `maker` says who makes the records of a schema's events.
+    `converter_for` returns the converter for the events of a schema; `known_schema` returns the schema of an id, or
+    None when it is not known yet.
     """
 
     def __init__(
         self,
         *,
-        maker: Callable[[WriterSchema], RecordMaker],
+        converter_for: Callable[[WriterSchema], Converter],
+        known_schema: Callable[[str], WriterSchema | None],
         headers: EventHeaders,
-        letters: Sender,
-        schema: Callable[[str], WriterSchema | None],
+        errors: ErrorReporter,
         tolerate_errors: bool,
     ) -> None:
-        self._maker = maker
+        """`tolerate_errors`: events that cannot be read become dead letters; otherwise they end the task."""
+        self._converter_for = converter_for
+        self._known_schema = known_schema
         self._headers = headers
-        self._letters = letters
-        self._schema = schema
+        self._errors = errors
         self._tolerate_errors = tolerate_errors
 
-    def translate(self, events: Sequence[Any], start: int, into: Translated, received_at_ms: int) -> int:
-        """Append the records of `events[start:]` to `into`; return the index of the first event not translated.
+    def convert(self, batch: Batch, start: int, received_at_ms: int) -> int:
+        """Append the records of `batch.events[start:]`; return the index of the first event that is not converted.
 
-        That is `len(events)`, or the index of an event whose schema is not known. An unreadable event becomes a dead
-        letter; raises `TaskFailed` instead when errors are not tolerated.
+        That is the number of events, or the index of an event whose schema is not known. An unreadable event becomes a
+        dead letter; raises `TaskFailed` instead when errors are not tolerated. `received_at_ms` is epoch ms.
         """
-        add = into.records.append
-        read_id, schema, make = None, None, None  # one choice per schema change instead of one per event
+        events = batch.events
+        add = batch.records.append
+        read_id, schema, convert = None, None, None  # chosen once per change of schema, not once per event
         for index in range(start, len(events)):
             consumer_event = events[index]
             event = consumer_event.event
             if event.schema_id != read_id:
-                read_id, schema = event.schema_id, self._schema(event.schema_id)
-                make = self._maker(schema).record if schema is not None else None
-            if schema is None or make is None:
+                read_id, schema = event.schema_id, self._known_schema(event.schema_id)
+                convert = self._converter_for(schema).convert if schema is not None else None
+            if schema is None or convert is None:
                 return index
             try:
-                record, happened_at_ms = make(consumer_event.replay_id, event, schema, received_at_ms)
+                record, happened_at_ms = convert(consumer_event.replay_id, event, schema, received_at_ms)
             except Unreadable as error:
-                self.give_up(consumer_event, into, stage=error.stage, error="Unreadable", reason=str(error))
+                self.give_up(consumer_event, batch, stage=error.stage, error="Unreadable", reason=str(error))
                 continue
             except PayloadError as error:
-                self.give_up(consumer_event, into, stage="VALUE_CONVERTER", error="PayloadError", reason=str(error))
+                stage = Stage.VALUE_CONVERTER
+                self.give_up(consumer_event, batch, stage=stage, error="PayloadError", reason=str(error))
                 continue
             add(record)
-            into.events += 1
+            batch.mirrored += 1
             if happened_at_ms is not None:
-                into.newest_event_at_ms = happened_at_ms
-                if into.oldest_event_at_ms is None:
-                    into.oldest_event_at_ms = happened_at_ms
+                batch.newest_event_at_ms = happened_at_ms
         return len(events)
 
-    def give_up(self, consumer_event: Any, into: Translated, *, stage: str, error: str, reason: str) -> None:
+    def give_up(self, consumer_event: pb.ConsumerEvent, batch: Batch, *, stage: Stage, error: str, reason: str) -> None:
         """Append the dead letter of one event. Raises `TaskFailed` when errors are not tolerated."""
         event, replay_id = consumer_event.event, consumer_event.replay_id
         if not self._tolerate_errors:
@@ -90,5 +109,5 @@ class Translator:
                 f"): {reason}; set errors.tolerance=all to send such events to the dead letters, and restart"
             )
         headers = self._headers.of(event.id, event.schema_id, replay_id)
-        into.records.append(self._letters.unreadable(event.payload, headers, stage=stage, error=error, reason=reason))
-        into.dead_letters += 1
+        batch.records.append(self._errors.dead_letter(event.payload, headers, stage=stage, error=error, reason=reason))
+        batch.dead_letters += 1

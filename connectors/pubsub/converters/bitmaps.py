@@ -1,9 +1,9 @@
-"""The field lists of change events, which arrive as bitmaps: `changedFields`, `nulledFields`, `diffFields`. Pure.
+"""Names of fields from the bitmaps of change events: `changedFields`, `nulledFields`, `diffFields`. Pure.
 
     0x4001      bit i, counted from the lowest, is field i of the event, in the order of its schema
     4-0x3       the same within field 4, a compound field such as a name or an address
 
-The order is that of the schema that the event was written with, so bitmaps can only be read beside it.
+The order of the fields is that of the schema that the event was written with: no other schema can read its bitmaps.
 """
 
 import re
@@ -15,7 +15,7 @@ _ELEMENT = re.compile(r"(?:(\d+)-)?0x([0-9A-Fa-f]+)")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record, in schema order; `nested` are those of the record that it holds, if it holds one."""
+    """A field of a record. `nested` are the fields of the record that it holds, in schema order, if it holds one."""
 
     name: str
     nested: tuple["Field", ...] = ()

@@ -1,15 +1,17 @@
-"""One platform event to one `OutboundEvent` and its key. Pure: no I/O, no clock.
+"""A BYOC event becomes one `OutboundEvent`, with the conversation as its key. Pure.
 
-The key decides which worker sees the event, so all events of a conversation must get the same one. The conversation's
-identifier sits at a different depth in the two event types, is absent in old ones, and arrives in more than one
-spelling. The typed decoder below reads the usual shapes and skips the rest of the JSON (1 us for 800 bytes); whatever
-it does not understand is looked at again, leniently, before the event is called unreadable.
+The key decides the partition and so which worker reads the event: all events of a conversation must get the same key.
+The conversation's identifier sits at a different depth in the two event types, is absent in old events, and comes in
+more than one JSON form. The typed decoder below reads the usual forms and skips the rest of the JSON (1 us for 800
+bytes). What it does not understand is read again by lenient code before the event is called unreadable.
 
-    Interaction           conversationIdentifier; of a ConsultConversationInfo the consultation that it announces, so
-                          that its announcement is read before anything that is said in it (ADR 0008)
+Where the identifier is:
+
+    Interaction           conversationIdentifier; for a ConsultConversationInfo that of the consultation it announces,
+                          so that the announcement is read before anything that is said in it (ADR 0008)
     RoutingRequested      payload.conversationIdentifier, else the one in payload.routingParameters.channelData
-    without any           channelAddressIdentifier + ":" + recipient.subject
-    legacy, three fields  the channel address and the recipient are custom fields of the event
+    neither of these      channelAddressIdentifier + ":" + recipient.subject
+    legacy, three fields  the same two, which are custom fields of the event there
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +20,12 @@ from typing import Any, Final
 
 import msgspec
 
+from connectors.kafka.records import ProducerRecord
+from connectors.pubsub.converters.converter import EventHeaders, Unreadable
+from connectors.pubsub.converters.payload import WriterSchema
+from schemas.codec import Codec
+from schemas.dead_letters import Stage
+from schemas.proto import pubsub_api_pb2 as pb
 from schemas.records import OutboundEvent
 
 ROUTING_REQUESTED: Final = "RoutingRequested"
@@ -25,17 +33,9 @@ CONSULT_INFO: Final = "ConsultConversationInfo"
 _STANDARD_FIELDS: Final = frozenset({"CreatedDate", "CreatedById"})
 
 
-class Unreadable(Exception):
-    """The event cannot become an `OutboundEvent`. `stage` is one of Kafka Connect's; the reason holds no payload."""
-
-    def __init__(self, stage: str, reason: str) -> None:
-        super().__init__(reason)
-        self.stage = stage
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldNames:
-    """What the org calls the custom fields of its event. The last two exist in the legacy form only."""
+    """The names of the custom fields of the org's event. The last two exist in the legacy form only."""
 
     event_type: str
     payload: str
@@ -63,17 +63,38 @@ _decode_envelope: Final[Callable[[str], _Envelope]] = msgspec.json.Decoder(_Enve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What all events of one subscription share."""
+    """What all events of one subscription have in common."""
 
     topic: str
     org_id: str
     fields: FieldNames
 
 
+class ByocConverter:
+    """Makes the records of BYOC events for one Kafka topic; a `Converter`."""
+
+    def __init__(self, topic: str, mapper: "Mapper", headers: EventHeaders) -> None:
+        """`topic` is the Kafka topic."""
+        self._topic = topic
+        self._map = mapper.event
+        self._headers = headers.of
+        self._encode: Callable[[OutboundEvent], bytes] = Codec(OutboundEvent).encode
+
+    def convert(
+        self, replay_id: bytes, event: pb.ProducerEvent, schema: WriterSchema, received_at_ms: int
+    ) -> tuple[ProducerRecord, int | None]:
+        """As `Converter.convert`; when the event happened is its CreatedDate."""
+        event_uuid, schema_id = event.id, event.schema_id
+        found = self._map(event_uuid, schema_id, replay_id, schema.read(event.payload), received_at_ms)
+        headers = self._headers(event_uuid, schema_id, replay_id)
+        return (self._topic, self._encode(found), found.conversation_id.encode(), headers), found.created_at_ms
+
+
 class Mapper:
-    """Maps the events of one subscription. Stateless after construction."""
+    """Makes `OutboundEvent`s of decoded payloads, for one subscription. It keeps no state between events."""
 
     def __init__(self, source: Source) -> None:
+        """`source` names the fields to read."""
         self._topic = source.topic
         self._org_id = source.org_id
         self._names = source.fields
@@ -90,10 +111,10 @@ class Mapper:
         if type(payload) is not str or type(event_type) is not str:
             payload, event_type = _text(payload), _text(event_type) or ""
             if not payload:
-                raise Unreadable("VALUE_CONVERTER", f"the payload field {names.payload} is absent or empty")
+                raise Unreadable(Stage.VALUE_CONVERTER, f"the payload field {names.payload} is absent or empty")
         created_at_ms = decoded.get("CreatedDate")
         if type(created_at_ms) is not int:
-            raise Unreadable("VALUE_CONVERTER", "the event has no CreatedDate in epoch milliseconds")
+            raise Unreadable(Stage.VALUE_CONVERTER, "the event has no CreatedDate in epoch milliseconds")
         extra = None if len(decoded) == self._field_count and event_type else self._extra_fields(decoded)
         return OutboundEvent(
             event_uuid=event_uuid,
@@ -115,7 +136,7 @@ class Mapper:
         except msgspec.ValidationError:
             return self._lenient_id(payload, event_type, decoded)  # valid JSON of an unusual shape
         except msgspec.DecodeError as error:
-            raise Unreadable("VALUE_CONVERTER", f"the payload field {self._names.payload} is no JSON") from error
+            raise Unreadable(Stage.VALUE_CONVERTER, f"the payload field {self._names.payload} is no JSON") from error
         if event_type == ROUTING_REQUESTED and envelope.payload is not None:
             found = envelope.payload.conversation_identifier or envelope.conversation_identifier
         else:
@@ -127,7 +148,7 @@ class Mapper:
     def _lenient_id(self, payload: str, event_type: str, decoded: Mapping[str, Any]) -> str:
         envelope = _json_object(payload)
         if envelope is None:
-            raise Unreadable("VALUE_CONVERTER", f"the payload field {self._names.payload} is no JSON object")
+            raise Unreadable(Stage.VALUE_CONVERTER, f"the payload field {self._names.payload} is no JSON object")
         return (
             _consultation(payload)
             or _identifier(envelope, event_type)
@@ -181,7 +202,8 @@ def _channel_and_subject(channel: Any, recipient: Any) -> str | None:
 
 def _no_key() -> str:
     raise Unreadable(
-        "KEY_CONVERTER", "the event names no conversation: no conversationIdentifier, no channel address with subject"
+        Stage.KEY_CONVERTER,
+        "the event names no conversation: no conversationIdentifier, no channel address with subject",
     )
 
 

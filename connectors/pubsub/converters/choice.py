@@ -1,65 +1,43 @@
-"""Which events become which records: by the name of the Avro record, never by the topic that carried them.
+"""Which converter an event goes to: decided by the name of its Avro record, never by the topic that carried it. Pure.
 
-A channel carries events of several types. One that is not a BYOC event must never be read as one: it is mirrored as it
-came, or goes to the dead letters with that reason, as `foreign.event.policy` says.
+A channel carries events of several types. One that is not a BYOC event must never be read as one: the key
+`foreign.event.policy` says whether it is mirrored as it came or goes to the dead letters.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
 
 from connectors.kafka.records import ProducerRecord
-from connectors.pubsub.byoc_records import ByocRecords
-from connectors.pubsub.converters.byoc import FieldNames, Mapper, Source, Unreadable
-from connectors.pubsub.converters.headers import EventHeaders
+from connectors.pubsub.converters.byoc import ByocConverter, FieldNames, Mapper, Source
+from connectors.pubsub.converters.converter import Converter, EventHeaders, Unreadable
 from connectors.pubsub.converters.payload import WriterSchema
-from connectors.pubsub.converters.raw import RawOptions, RawRecords
+from connectors.pubsub.converters.raw import RawConverter, RawOptions
+from schemas.dead_letters import Stage
+from schemas.proto import pubsub_api_pb2 as pb
 
 
 class Mode(StrEnum):
-    """What a connector makes of events."""
+    """What a connector does with events: the values of the key `mode`."""
 
     BYOC = "byoc"
     RAW = "raw"
 
 
 class ForeignPolicy(StrEnum):
-    """What becomes of an event of another type, in mode byoc."""
+    """What is done in mode byoc with an event of another type: the values of the key `foreign.event.policy`."""
 
     DEAD_LETTER = "dead-letter"
     RAW = "raw"
 
 
-class RecordMaker(Protocol):
-    """Makes the record of one event."""
-
-    def record(
-        self, replay_id: bytes, event: Any, schema: WriterSchema, received_at_ms: int
-    ) -> tuple[ProducerRecord, int | None]:
-        """The record, and when the event happened (epoch ms) if it says so. Raises `Unreadable`, `PayloadError`."""
-        ...
-
-
-class _Foreign:
-    """Takes no event."""
-
-    def __init__(self, wanted: frozenset[str]) -> None:
-        self._wanted = ", ".join(sorted(wanted))
-
-    def record(
-        self, _replay_id: bytes, _event: Any, schema: WriterSchema, _received_at_ms: int
-    ) -> tuple[ProducerRecord, int | None]:
-        raise Unreadable(
-            "VALUE_CONVERTER",
-            f"the event is a {schema.name} and not one of salesforce.event.types ({self._wanted}); with"
-            " foreign.event.policy=raw such events are mirrored as they come",
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Making:
-    """What becomes of the events of one topic. `event_types`: the BYOC ones; empty: all that the topic carries."""
+class ConversionSettings:
+    """How the events of one Salesforce topic are converted, and to which Kafka topics they go.
+
+    `events_topic`: Kafka topic for BYOC events. `event_types`: names of the BYOC events; empty when all events of the
+    Salesforce topic are.
+    """
 
     mode: Mode
     events_topic: str
@@ -69,28 +47,47 @@ class Making:
     foreign: ForeignPolicy = ForeignPolicy.DEAD_LETTER
 
     def is_raw(self, schema: WriterSchema) -> bool:
-        """Whether events of this schema are mirrored as they come."""
-        return self.mode is Mode.RAW or (self._is_foreign(schema) and self.foreign is ForeignPolicy.RAW)
+        """Whether events of this schema are mirrored as they came."""
+        return self.mode is Mode.RAW or (self.is_foreign(schema) and self.foreign is ForeignPolicy.RAW)
+
+    def is_foreign(self, schema: WriterSchema) -> bool:
+        """Whether events of this schema are no BYOC events."""
+        return bool(self.event_types) and schema.name not in self.event_types
 
     @property
     def kafka_topics(self) -> tuple[str, ...]:
-        """Where records may go."""
+        """Every Kafka topic that records of events may go to."""
         if self.mode is Mode.RAW:
             return (self.raw.topic,)
         return (self.events_topic, self.raw.topic) if self.foreign is ForeignPolicy.RAW else (self.events_topic,)
 
-    def _is_foreign(self, schema: WriterSchema) -> bool:
-        return bool(self.event_types) and schema.name not in self.event_types
 
-    def makers(self, topic: str, org_id: str) -> Callable[[WriterSchema], RecordMaker]:
-        """A function that says who makes the records of a schema's events."""
-        headers = EventHeaders(topic, org_id)
-        byoc = ByocRecords(self.events_topic, Mapper(Source(topic=topic, org_id=org_id, fields=self.fields)), headers)
-        raw, foreign = RawRecords(self.raw, headers), _Foreign(self.event_types)
+def converter_for(settings: ConversionSettings, topic: str, org_id: str) -> Callable[[WriterSchema], Converter]:
+    """A function from a schema to the converter for its events, for one subscription to `topic`."""
+    headers = EventHeaders(topic, org_id)
+    mapper = Mapper(Source(topic=topic, org_id=org_id, fields=settings.fields))
+    byoc = ByocConverter(settings.events_topic, mapper, headers)
+    raw, foreign = RawConverter(settings.raw, headers), _ForeignConverter(settings.event_types)
 
-        def choose(schema: WriterSchema) -> RecordMaker:
-            if self.is_raw(schema):
-                return raw
-            return foreign if self._is_foreign(schema) else byoc
+    def choose(schema: WriterSchema) -> Converter:
+        if settings.is_raw(schema):
+            return raw
+        return foreign if settings.is_foreign(schema) else byoc
 
-        return choose
+    return choose
+
+
+class _ForeignConverter:
+    """Refuses every event, with the reason for its dead letter."""
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self._wanted = ", ".join(sorted(wanted))
+
+    def convert(
+        self, _replay_id: bytes, _event: pb.ProducerEvent, schema: WriterSchema, _received_at_ms: int
+    ) -> tuple[ProducerRecord, int | None]:
+        raise Unreadable(
+            Stage.VALUE_CONVERTER,
+            f"the event is a {schema.name} and not one of salesforce.event.types ({self._wanted}); with"
+            " foreign.event.policy=raw such events are mirrored as they come",
+        )

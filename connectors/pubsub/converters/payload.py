@@ -1,10 +1,10 @@
-"""Avro payloads of Salesforce: schema JSON to a reader, payload bytes to a dict. The only importer of fastavro here.
+"""Avro payloads of Salesforce: a schema's JSON becomes a reader, payload bytes become a dict. Pure.
 
-A payload is bare Avro binary (no container, no magic byte), written with the schema its event names and with no other.
+A payload is bare Avro binary (no container, no magic byte), written with the schema that its event names.
 
-Platform events are flat: numbers, strings and their nullable forms. For these the reader is compiled, as for our own
-records; every event passes here. Anything else, such as the nested records of change events, is read by fastavro. A
-property test compares the two.
+Platform events are flat: numbers, strings and their nullable forms. Every event passes here, so the reader for flat
+events is compiled, as for our own records. fastavro reads anything else, such as the nested records of change events; a
+property test compares the two. No other module of `connectors` imports fastavro.
 """
 
 import io
@@ -28,11 +28,12 @@ class PayloadError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterSchema:
-    """The schema that an event names, and what follows from it.
+    """A schema that events name, ready to read their payloads.
 
-    `name`, `full_name`: of the Avro record, without and with the namespace; it is the API name of the event.
-    `read` decodes payloads written with it and raises `PayloadError` for damaged ones. `frame` stands before a payload
-    in the Confluent wire format; it is empty until the schema is registered.
+    `name` and `full_name` are those of the Avro record, without and with the namespace; `name` is the API name of the
+    event. `text` is the schema's JSON. `fields` are the record's fields in schema order. `read` decodes a payload and
+    raises `PayloadError` for a damaged one. `frame` is put before a payload in the Confluent wire format; it is empty
+    when the schema is not in a registry.
     """
 
     name: str
@@ -48,7 +49,7 @@ def writer_schema(schema_json: str) -> WriterSchema:
     named: dict[str, Any] = {}
     try:
         schema = fastavro.parse_schema(json.loads(schema_json), named_schemas=named)
-    except Exception as error:  # fastavro raises what the damage provokes: KeyError, SchemaParseException, TypeError …
+    except Exception as error:  # fastavro raises what the damage leads to: KeyError, SchemaParseException, TypeError …
         raise PayloadError(f"parsing the Avro schema: {type(error).__name__}") from error
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise PayloadError("parsing the Avro schema: it is not a record")
@@ -113,5 +114,5 @@ def _any_reader(schema: Any) -> PayloadReader:
 
 def _check_end(at: int, payload: bytes) -> None:
     if at != len(payload):
-        # bytes that are left over mean that another schema wrote them: the fields are not what they seem
+        # left-over bytes mean that another schema wrote the payload: the fields just read may be wrong
         raise PayloadError(f"decoding {len(payload)} Avro bytes: the fields end at {at}")

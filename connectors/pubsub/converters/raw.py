@@ -1,11 +1,11 @@
-"""Events of any type as they came: the Avro payload untouched, a key, and headers that say what it is.
+"""Events of any type, mirrored as they came: the Avro payload untouched, a key, and headers that describe it. Pure.
 
     value    the payload; with a registry, in front of it the Confluent frame of its own schema
     key      the field that is configured; else the first record id of a change event, the UUID of another event
-    headers  sf.*, sf.event_name, and for change events sf.change.*
+    headers  sf.*, sf.event_name, and sf.change.* for change events
 
-A payload is decoded although it is written as it came: one that does not fit its schema would break every reader of
-the topic, and belongs to the dead letters.
+The payload is decoded, too, although it is written as it came: a payload that does not fit its schema would break
+every reader of the topic, so it goes to the dead letters.
 """
 
 import json
@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.kafka.records import ProducerRecord
+from connectors.kafka.records import Headers, ProducerRecord
 from connectors.pubsub.converters.bitmaps import BitmapError, names_of
-from connectors.pubsub.converters.byoc import Unreadable
-from connectors.pubsub.converters.headers import EventHeaders, Headers
+from connectors.pubsub.converters.converter import EventHeaders, Unreadable
 from connectors.pubsub.converters.payload import WriterSchema
+from schemas.dead_letters import Stage
+from schemas.proto import pubsub_api_pb2 as pb
 
 CHANGE_HEADER: Final = "ChangeEventHeader"
 _PLAIN: Final = {
@@ -38,24 +39,25 @@ _BITMAPS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawOptions:
-    """Where raw records go and what stands beside the payload. `key_field` may name a nested field, `A.B`."""
+    """Which Kafka topic raw records go to, their key and their headers. `key_field` may name a nested field, `A.B`."""
 
     topic: str
     key_field: str | None = None
     change_headers: bool = True
 
 
-class RawRecords:
-    """Makes the records of one subscription."""
+class RawConverter:
+    """Makes the records of events that are mirrored as they came; a `Converter`."""
 
     def __init__(self, options: RawOptions, headers: EventHeaders) -> None:
+        """`headers` makes the `sf.*` headers of the subscription."""
         self._options = options
         self._headers = headers
 
-    def record(
-        self, replay_id: bytes, event: Any, schema: WriterSchema, _received_at_ms: int
+    def convert(
+        self, replay_id: bytes, event: pb.ProducerEvent, schema: WriterSchema, _received_at_ms: int
     ) -> tuple[ProducerRecord, int | None]:
-        """The record of one event and when it happened, epoch ms. Raises `Unreadable`, `PayloadError`."""
+        """As `Converter.convert`; when a change happened is its commit, for other events their CreatedDate."""
         decoded = schema.read(event.payload)
         change = _change_of(decoded)
         headers = self._headers.of(event.id, event.schema_id, replay_id)
@@ -92,7 +94,7 @@ def _change_headers(change: Mapping[str, Any], schema: WriterSchema) -> Headers:
 
 
 def _field_names(bitmaps: list[str], schema: WriterSchema) -> Iterable[str]:
-    """The names; bitmaps that do not fit the schema stay as they are, for a reader who knows better."""
+    """The names of the fields. Bitmaps that do not fit the schema stay as they are, for a reader who can use them."""
     try:
         return names_of(bitmaps, schema.fields)
     except BitmapError:
@@ -108,5 +110,5 @@ def _field(decoded: Mapping[str, Any], path: str) -> str:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise Unreadable("KEY_CONVERTER", f"the key field {path} is absent, empty, or no text or whole number")
+        raise Unreadable(Stage.KEY_CONVERTER, f"the key field {path} is absent, empty, or no text or whole number")
     return str(value)

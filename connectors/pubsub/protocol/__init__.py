@@ -1,0 +1,1 @@
+"""The subscription protocol: what to do next, decided without I/O."""

@@ -1,35 +1,39 @@
 """How many events Salesforce may still send on one stream, and when to ask for more. Pure.
 
 At most 100 events may be outstanding on a Subscribe call; a request adds to what is outstanding. Each response reports
-`pending_num_requested`, the server's own count, which is the truth. It can lag behind ours by requests that were on
-their way when the response was written, so the two are compared: a difference equal to the newest requests is normal,
-any other difference is drift, and the server's number replaces ours.
+`pending_num_requested`, which is the server's own count, and the server's count is what matters. It does not include
+requests that were on their way when the response was written. So the two counts are compared: a difference that equals
+the newest requests is normal; with any other difference our count has drifted, and the server's number replaces it.
 
-Over a long way credit is the limit of speed: 100 events per round trip, and only while all 100 are asked for. A server
-that reports 0 has sent all it was asked for and waits for us, so then small requests are made too.
+When a round trip is long, credit limits the speed: 100 events per round trip, and only while all 100 are asked for. A
+server that reports 0 has sent all it was asked for and waits for us; only then are small requests made, too.
 """
 
 from collections import deque
 from typing import Final
 
 MAX_CREDIT: Final = 100  # per Subscribe call; Salesforce treats a larger request as 100
-MIN_GRANT: Final = 50  # smaller top-ups wait, unless the server does: a request and its response cost a dozen events
-# How long a small request is gathered while the server waits for credit. Short beside a round trip (20-200 ms), long
-# beside the responses of a burst, which without it would be answered one by one and become ever smaller.
+# Smaller requests wait until they have grown, unless the server waits: a request and its response cost as much as a
+# dozen events.
+MIN_GRANT: Final = 50
+# How long a small request is held back to grow while the server waits for credit. Short compared with a round trip
+# (20-200 ms), long compared with the distance between the responses of a burst: if each of these was answered at once,
+# requests and responses would become ever smaller.
 GATHER_S: Final = 0.002
 
 
 class Credit:
-    """The credit of one stream."""
+    """The credit of one stream: `outstanding` events were asked for and have not come yet."""
 
     def __init__(self) -> None:
+        """Begin with nothing asked for."""
         self.outstanding = 0
-        self.due_s: float | None = None  # when the small request that is held back is to be made
-        self._used_up = False  # by the newest response the server waits for credit, not for events
+        self.due_s: float | None = None  # when the small request that is held back must be made
+        self._used_up = False  # the newest response said that the server waits for credit, not for events
         self._unseen: deque[int] = deque()  # requests that no response has accounted for yet
 
     def wanted(self, room: int, now_s: float) -> int:
-        """How many events to ask for now, when memory has room for `room` more; 0 for none, or not yet: see `due_s`."""
+        """How many events to ask for now, if memory has room for `room` more; 0 for none, or not before `due_s`."""
         grant = max(0, min(MAX_CREDIT, room) - self.outstanding)
         if grant >= MIN_GRANT or self.outstanding == 0:
             return grant
@@ -47,7 +51,7 @@ class Credit:
         self._unseen.append(num_requested)
 
     def received(self, event_count: int, pending_num_requested: int) -> None:
-        """A response came with `event_count` events; the server says that `pending_num_requested` are left."""
+        """A response came with `event_count` events; the server says that it still owes `pending_num_requested`."""
         self._used_up = pending_num_requested == 0
         expected = self.outstanding - event_count
         missing = expected - pending_num_requested

@@ -1,8 +1,10 @@
-"""What a failure of a Pub/Sub call means, decided by its `error-code` trailer first and its gRPC status second.
+"""What to do about a failed Pub/Sub call: the `error-code` trailer decides first, the gRPC status second. Pure.
 
-One status stands for opposite things (INTERNAL is what `service.unavailable` comes with; INVALID_ARGUMENT is a lost
-replay id or our own mistake), so the trailer decides whenever there is one. Codes are matched by their longest known
-prefix: a code that Salesforce adds later gets the treatment of its family. Pure: no grpc here; statuses are names.
+One status can mean opposite things (`service.unavailable` comes with INTERNAL; INVALID_ARGUMENT is a lost replay id or
+a mistake of ours), so the trailer decides whenever there is one. A code takes the rule of its longest known prefix, so
+that a code which Salesforce adds later is treated as its family is. Statuses are names here, not grpc's objects.
+
+To treat another code in its own way, add a row to `_BY_CODE`.
 """
 
 from dataclasses import dataclass
@@ -15,16 +17,16 @@ CODE_PREFIX: Final = "sfdc.platform.eventbus.grpc."
 class Action(Enum):
     """What to do about a failed call."""
 
-    RETRY = "retry"  # back off, then go on after the last received position
-    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the token is refused: fetch a new one, then as RETRY
-    REPLAY_LOST = "replay_lost"  # the position no longer exists: the gap policy decides
-    UNCLEAR = "unclear"  # as RETRY for a stream; counted per position when it concerns one event
-    FAIL = "fail"  # repeating cannot help
+    RETRY = "retry"  # wait, then go on after the last received position
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the token was refused: fetch a new one, then do as for RETRY
+    REPLAY_LOST = "replay_lost"  # the position no longer exists: do what the gap policy says
+    UNCLEAR = "unclear"  # a stream: do as for RETRY; one event: retry a few times, then give the event up
+    FAIL = "fail"  # end the task: repeating the call cannot help
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """How to treat a code or status. `pause_s` is the least wait before the next attempt."""
+    """What to do about a code or a status. `pause_s` is the least wait before the next attempt."""
 
     action: Action
     pause_s: float = 0.0
@@ -33,7 +35,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A failed call in our words. `code` is the trailer without its prefix; Salesforce support wants `rpc_id`."""
+    """A failed call, and what to do about it.
+
+    `what` is a sentence for people, `remedy` what they can do. `code` is the trailer without its prefix. Salesforce's
+    support asks for `rpc_id`.
+    """
 
     action: Action
     what: str
@@ -44,6 +50,7 @@ class Fault:
     remedy: str = ""
 
     def __str__(self) -> str:
+        """`what`, with the facts that are known."""
         facts = [f"{name}={value}" for name, value in self._facts() if value]
         return f"{self.what} ({', '.join(facts)})" if facts else self.what
 
@@ -57,9 +64,10 @@ class Fault:
 
 
 class RpcError(Exception):
-    """A Pub/Sub call failed; `fault` says what it means."""
+    """A Pub/Sub call failed; `fault` says what to do about it."""
 
     def __init__(self, fault: Fault) -> None:
+        """The message is the fault's text."""
         super().__init__(str(fault))
         self.fault = fault
 
@@ -69,7 +77,8 @@ _SUBSCRIBE_RIGHT = "check salesforce.topics and that the integration user may re
 _OUR_BUG = "this is a defect of the connector: report it with the rpc_id"
 _QUOTA = "the org's event delivery allocation is used up: it frees over 24 h; the position is kept"
 
-# Suffix or family -> rule. Longest match wins. Source: the error table of the Pub/Sub API guide, and what was seen.
+# Code, or the beginning that the codes of a family share -> rule. The longest that matches decides. Sources: the error
+# table of the Pub/Sub API guide, and answers that were seen.
 _BY_CODE: Final[dict[str, Rule]] = {
     "service.": Rule(action=Action.RETRY),
     "service.auth.error": Rule(action=Action.REFRESH_TOKEN, remedy=_CREDENTIALS),
@@ -117,9 +126,10 @@ _REPLAY_TEXT: Final = "replay id validation failed"
 def classify(
     *, code: str | None, status: str, details: str, doing: str, rpc_id: str | None = None, about_one_event: bool = False
 ) -> Fault:
-    """The meaning of a failed call. `status` is a gRPC status name, `doing` the sentence's beginning for people.
+    """The fault of a failed call. `code` is its `error-code` trailer, `status` the name of its gRPC status.
 
-    `about_one_event`: the call was made for one event (its schema), so "no such thing" is unclear, not the end.
+    `doing` says what the call was for; it begins the sentence for people. `about_one_event`: the call was made for one
+    event (it fetched the event's schema), so NOT_FOUND is UNCLEAR and does not end the task.
     """
     short = code.removeprefix(CODE_PREFIX) if code else None
     rule = _rule(short, status, details)

@@ -1,7 +1,9 @@
-"""The inputs and effects of the subscription protocol. Values only.
+"""The messages of the subscription protocol: its inputs, and the effects that it asks for. Values only. Pure.
 
-`epoch` numbers the streams of a subscription: what comes from a stream that has been replaced is recognised and
-dropped. `sequence` numbers the batches. Times are seconds of a monotonic clock, passed beside the inputs.
+`epoch` numbers the streams of a subscription, so that what still comes from a closed stream is recognised and dropped.
+`sequence` numbers the batches. The time is passed beside the inputs, as seconds of a monotonic clock.
+
+A new effect is a class here, a member of `Effect`, and a case in `runner/driver.py`; mypy reports a missing case.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from connectors.pubsub.protocol.faults import Fault
 
 
 class ReplayPreset(StrEnum):
-    """Where a stream starts, by the names of the Pub/Sub API."""
+    """Where a stream starts; the names are those of the Pub/Sub API."""
 
     LATEST = "LATEST"
     EARLIEST = "EARLIEST"
@@ -19,11 +21,11 @@ class ReplayPreset(StrEnum):
 
 
 class GapPolicy(StrEnum):
-    """What to do when the stored position no longer exists."""
+    """What to do when the stored position no longer exists: the values of the key `replay.gap.policy`."""
 
     FAIL = "fail"
-    EARLIEST = "earliest"
     LATEST = "latest"
+    EARLIEST = "earliest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class FetchReceived:
-    """A FetchResponse. `last_replay_id` is the last event's own; `latest_replay_id` is the response's."""
+    """A FetchResponse came. `last_replay_id` is that of its last event, `latest_replay_id` that of the topic."""
 
     epoch: int
     event_count: int
@@ -92,7 +94,7 @@ class StopRequested:
     """The task is to end in order."""
 
 
-Input = (
+ProtocolInput = (
     Started
     | StreamOpened
     | FetchReceived
@@ -123,8 +125,8 @@ class SendFetch:
 
 
 @dataclass(frozen=True, slots=True)
-class Deliver:
-    """Write the events of the response just received, in order, and `replay_id` as the position, in one transaction."""
+class WriteEvents:
+    """Write the events of the response that was just fed, in order, and `replay_id` as the position with them."""
 
     sequence: int
     replay_id: bytes | None
@@ -132,7 +134,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Write `replay_id` as the position: nothing is in flight before it."""
+    """Write `replay_id` as the position. It comes from a keepalive, and no event before it waits to be written."""
 
     sequence: int
     replay_id: bytes
@@ -140,7 +142,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class RecordGap:
-    """Write a marker: events after `lost_replay_id` may be missing, the stream goes on by `policy`."""
+    """Write a marker: events after `lost_replay_id` may be missing, and the stream goes on as `policy` says."""
 
     sequence: int
     lost_replay_id: bytes
@@ -149,33 +151,33 @@ class RecordGap:
 
 @dataclass(frozen=True, slots=True)
 class CloseStream:
-    """Cancel the stream and wait until it is gone. `reason` is one word for metrics and logs."""
+    """Close the stream; the next one opens when this one is gone. `reason` is one word for metrics."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class DropToken:
-    """Salesforce refused the token in use."""
+    """Salesforce refused the token in use: forget it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryEvent:
-    """Try the unreadable event again after `delay_s`; the events behind it wait."""
+    """Try the event of `EventUnreadable` again after `delay_s`; the events behind it wait."""
 
     delay_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterEvent:
-    """Give the unreadable event up: its bytes go to the dead letters."""
+    """Give the event of `EventUnreadable` up: its bytes go to the dead letters, with `reason`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The subscription is in effect. Comes once."""
+    """The subscription is in effect: report the task as ready. Comes once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class Fail:
 Effect = (
     OpenStream
     | SendFetch
-    | Deliver
+    | WriteEvents
     | Checkpoint
     | RecordGap
     | CloseStream

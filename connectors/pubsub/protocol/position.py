@@ -1,8 +1,8 @@
-"""Where a subscription is: what has been received, what is durable, and what is in between. Pure.
+"""The positions of a subscription: up to where events are received, and up to where they are committed. Pure.
 
-Two positions, because they answer two questions. `resume` is where a broken stream goes on in this process: everything
+There are two, because they answer two questions. `resume` is where the next stream of this process goes on: everything
 up to it is in memory and on its way to Kafka. `durable` is where another process would go on: everything up to it is
-committed. A batch moves `durable` only when it, and so every batch before it, is durable.
+committed. Batches become durable in order, so a durable batch means that all batches before it are.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A batch that was received and is not durable yet. `replay_id` is the position once it is."""
+    """A batch that was received and is not durable yet. `replay_id` becomes the durable position with it."""
 
     sequence: int
     replay_id: bytes | None
@@ -23,6 +23,7 @@ class Position:
     """The positions of one subscription. Batches get consecutive sequence numbers, in the order they were received."""
 
     def __init__(self, committed: bytes | None) -> None:
+        """`committed` is the stored replay id, None when there is none."""
         self.durable: bytes | None = committed
         self.resume: bytes | None = committed
         self.inflight_events = 0
@@ -32,10 +33,11 @@ class Position:
 
     @property
     def inflight_batches(self) -> int:
+        """How many batches are received and not durable."""
         return len(self._batches)
 
     def received(self, replay_id: bytes | None, event_count: int = 0, size_bytes: int = 0) -> InFlight:
-        """A batch came in. `replay_id` None means that it carries no position: the one before stays."""
+        """Number a batch that came in. `replay_id` None: it has no position of its own, the one before stays."""
         if replay_id:
             self.resume = replay_id
         batch = InFlight(self._next_sequence, self.resume, event_count, size_bytes)
@@ -59,5 +61,5 @@ class Position:
             self.durable = batch.replay_id
 
     def forget(self) -> None:
-        """The position does not exist any more at Salesforce: the next stream starts from a preset."""
+        """Salesforce no longer has the position: the next stream starts from a preset."""
         self.resume = None

@@ -1,4 +1,4 @@
-"""The Pub/Sub API subscription protocol as a machine: inputs in, effects out, no I/O.
+"""The Pub/Sub API subscription protocol as a machine: inputs in, effects out. Pure.
 
 THEORY
 
@@ -13,31 +13,31 @@ The machine opens streams one at a time, numbers them (`epoch`) and drops whatev
 
 * **Credit.** Salesforce sends only what was asked for, at most 100 events outstanding (`credit.py`). More is asked for
   as soon as a response is seen, before its events are processed, so that the server works while we do. Small requests
-  are gathered, for milliseconds only when the server has used its credit up. No more is asked for than memory may hold:
-  what has been received and is not durable counts. That is the whole back-pressure.
+  are held back until they have grown, or for milliseconds when the server has used its credit up. No more is asked for
+  than memory may hold, and everything that is received and not yet durable counts. There is no other back-pressure.
 * **Position.** (`position.py`) A broken stream goes on after the last *received* event: what is in memory is on its way
   to Kafka. A new process goes on after the last *durable* one. CUSTOM is exclusive: the stream starts after the id.
 * **Liveness.** While credit is outstanding Salesforce answers at least every 270 s, with an empty response if there is
-  nothing. Longer silence means a dead connection. With no credit outstanding silence is ours, and not watched.
-* **Keepalives** carry the newest position. Once nothing is in flight it is stored: on a quiet topic it is the only
-  thing that moves, and a position that does not move leaves the 72 h of retention.
-* **Backing off.** Attempts are counted until a response arrives, not until a stream opens: a server that accepts and
-  then fails would be hammered otherwise. Refused tokens are counted the same way, and end the task after a few. A pause
-  that a failure asks for comes on top, spread, so that tasks that were refused together do not come back together.
-* **A position that no longer exists** is a gap. The policy says whether to stop (default), or to leave a marker and go
-  on from the earliest or the latest event.
-* **An event that cannot be read** holds its batch. Outages are waited for without counting. Everything unclear is
-  counted for that position, whatever happens to its neighbours, and then the event is given up to the dead letters
-  (or, with `errors.tolerance=none`, ends the task).
-* **First start.** Until the first stream has been accepted, errors that could be a wrong address are bounded by a start
-  time-out: a typing error must not look like a long outage.
+  no event. Longer silence means a dead connection. With no credit outstanding Salesforce owes no answer, so the silence
+  is not watched.
+* **Keepalives** (empty responses) carry the newest position. It is stored when no batch is in flight: on a quiet topic
+  nothing else moves the position, and one that does not move is lost after the 72 h of retention.
+* **Backing off.** Attempts are counted until a response arrives, not until a stream opens: otherwise a server that
+  accepts streams and then fails would be called without end. Refused tokens are counted the same way, and a few in a
+  row end the task. A pause that a failure asks for is added, and some of it is random, so that tasks that were refused
+  together do not come back together.
+* **A position that no longer exists** is a gap. The policy says whether to stop (the default), or to leave a marker and
+  go on from the earliest or the latest event.
+* **An event that cannot be read** holds up its batch. Outages are waited for and not counted. Unclear failures are
+  counted for that position, whatever happens to events around it; after a few the event goes to the dead letters (or,
+  with `errors.tolerance=none`, ends the task).
+* **First start.** Until the first stream has been accepted, errors that a wrong address could cause may last no longer
+  than a start time-out: a typing error must not look like a long outage.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, assert_never
 
-from connectors.pubsub.protocol.backoff import Backoff
 from connectors.pubsub.protocol.credit import Credit
 from connectors.pubsub.protocol.faults import Action, Fault
 from connectors.pubsub.protocol.messages import (
@@ -45,15 +45,14 @@ from connectors.pubsub.protocol.messages import (
     Checkpoint,
     CloseStream,
     DeadLetterEvent,
-    Deliver,
     DropToken,
     Effect,
     EventUnreadable,
     Fail,
     FetchReceived,
     GapPolicy,
-    Input,
     OpenStream,
+    ProtocolInput,
     RecordGap,
     ReplayPreset,
     RetryEvent,
@@ -65,38 +64,18 @@ from connectors.pubsub.protocol.messages import (
     StreamFailed,
     StreamOpened,
     TimerFired,
+    WriteEvents,
 )
+from connectors.pubsub.protocol.policy import Policy
 from connectors.pubsub.protocol.position import Position
 
-KEEPALIVE_BOUND_S: Final = 270.0  # the Pub/Sub API's own promise for an empty response
 AUTH_ATTEMPTS: Final = 5  # refused tokens in a row, without a response between, before the task ends
 EVENT_ATTEMPTS: Final = 5  # unclear failures at one position before the event is given up
-PAUSE_SPREAD: Final = 0.2  # at random, so much is added to a pause that a failure asks for
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """The choices of one subscription. Times in seconds.
-
-    `settle_s`: with LATEST, Salesforce accepts a subscription about three seconds before it is in effect; events in
-    between are not seen, so the task is not called ready before.
-    """
-
-    topic: str
-    preset: ReplayPreset = ReplayPreset.EARLIEST
-    gap_policy: GapPolicy = GapPolicy.FAIL
-    tolerate_errors: bool = True
-    watchdog_s: float = KEEPALIVE_BOUND_S + 30.0
-    start_timeout_s: float = 60.0
-    settle_s: float = 5.0
-    checkpoint_interval_s: float = 60.0
-    max_inflight_events: int = 10_000
-    max_inflight_bytes: int = 64 * 1024 * 1024
-    backoff: Backoff = field(default_factory=Backoff)
+PAUSE_SPREAD: Final = 0.2  # a pause that a failure asks for gets longer at random, by this share at most
 
 
 class Phase(Enum):
-    """Where a subscription is; see the picture above."""
+    """The states of a subscription; see the picture above."""
 
     NEW = "new"
     OPENING = "opening"
@@ -111,9 +90,10 @@ _OVER: Final = frozenset({Phase.FAILED, Phase.STOPPED})
 
 
 class Subscription:
-    """The state of one subscription: feed it with `advance`, carry out the effects in order, mind `next_timer_s`."""
+    """One subscription. Its owner feeds `advance`, executes the effects in order, and feeds `TimerFired` in time."""
 
     def __init__(self, policy: Policy) -> None:
+        """It is in phase NEW until `Started` is fed."""
         self.policy = policy
         self.phase = Phase.NEW
         self.position = Position(None)
@@ -121,7 +101,7 @@ class Subscription:
         self.epoch = 0
         self._preset = policy.preset
         self._started_s = 0.0
-        self._accepted = False  # a stream was accepted once: the address, the credentials and the topic are right
+        self._accepted = False
         self._serving = False
         self._attempt = 0
         self._refused_tokens = 0
@@ -134,18 +114,18 @@ class Subscription:
         self._settled_s: float | None = None
         self._next_checkpoint_s = 0.0
 
-    def advance(self, event: Input, *, now_s: float, jitter: float = 0.5) -> list[Effect]:
-        """Take one input at `now_s`; return the effects to carry out, in order. `jitter` is random in [0, 1).
+    def advance(self, event: ProtocolInput, *, now_s: float, jitter: float = 0.5) -> list[Effect]:
+        """Take one input at `now_s`; return the effects to execute, in order. `jitter` is random in [0, 1).
 
-        Raises `ValueError` for an input that cannot be (a batch durable that was never received, a second start).
+        Raises `ValueError` for an impossible input: a durable batch that was never received, or a second start.
         """
-        if isinstance(event, BatchDurable):  # also counts after the end: the last batches are committed then
+        if isinstance(event, BatchDurable):  # is taken after the end, too: the last batches are committed then
             return self._durable(event.sequence, now_s)
         if self.phase in _OVER or self._stale(event):
             return []
         return self._live(event, now_s, jitter)
 
-    def _live(self, event: Input, now_s: float, jitter: float) -> list[Effect]:
+    def _live(self, event: ProtocolInput, now_s: float, jitter: float) -> list[Effect]:
         effects: list[Effect]
         match event:
             case Started(committed):
@@ -169,6 +149,11 @@ class Subscription:
             case _:
                 assert_never(event)
         return effects
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a stream was accepted once: the address, the credentials and the topic are right."""
+        return self._accepted
 
     @property
     def next_timer_s(self) -> float | None:
@@ -203,8 +188,8 @@ class Subscription:
 
     # -- streams
 
-    def _stale(self, event: Input) -> bool:
-        """It comes from a stream that has been closed."""
+    def _stale(self, event: ProtocolInput) -> bool:
+        """Whether the input comes from a stream that has been closed."""
         if isinstance(event, StreamOpened | FetchReceived | StreamFailed | StreamEnded):
             return event.epoch != self.epoch or self.phase not in _OPEN
         return False
@@ -216,7 +201,7 @@ class Subscription:
         self.credit = Credit()
         self._retry_s = None
         self._heard_s = now_s
-        # the room is at least 1 here; a smaller first request than 25 is better than none
+        # there is room for at least one event here; a small first request is better than none
         num_requested = max(1, self.credit.wanted(self._room(), now_s))
         self.credit.granted(num_requested)
         preset = self._preset if replay_id is None else ReplayPreset.CUSTOM
@@ -279,8 +264,14 @@ class Subscription:
                 " it may be lost. Set replay.gap.policy to earliest (re-read all that is retained) or latest (only new"
                 " events), or correct the stored offset, and restart"
             )
+        match policy:
+            case GapPolicy.EARLIEST:
+                self._preset = ReplayPreset.EARLIEST
+            case GapPolicy.LATEST:
+                self._preset = ReplayPreset.LATEST
+            case _:
+                assert_never(policy)
         self.position.forget()
-        self._preset = ReplayPreset.EARLIEST if policy is GapPolicy.EARLIEST else ReplayPreset.LATEST
         marker = self.position.received(None)
         self._keepalive = None
         return [
@@ -301,7 +292,7 @@ class Subscription:
             batch = self.position.received(fetched.last_replay_id, fetched.event_count, fetched.size_bytes)
             self._keepalive = None
             # the request goes out first: the server sends while we process
-            return [*effects, *self._top_up(now_s), Deliver(batch.sequence, batch.replay_id)]
+            return [*effects, *self._top_up(now_s), WriteEvents(batch.sequence, batch.replay_id)]
         if fetched.latest_replay_id and fetched.latest_replay_id != self.position.resume:
             self._keepalive = fetched.latest_replay_id
         return [*effects, *self._top_up(now_s), *self._checkpoint(now_s)]

@@ -1,16 +1,19 @@
-"""What a source task counts. Labels are names and constant words: no ids, no texts. `docs/failures.md` explains them.
+"""The metrics of a source task, all of them. `docs/failures.md` lists what they mean.
 
-Ages are computed when they are asked for: a task that hears nothing must not look as it did when it last heard.
+To add one: define it here, and set it in the method of `SourceMetrics` that is called when it changes. Labels are names
+and constant words: no ids, no texts. Ages are computed when they are read: after an hour of silence the age of the last
+response must be an hour, although nothing has happened that could have set it.
 """
 
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from connectors import clock
+from connectors.pubsub.converters.batch import Batch
 
 RETENTION_S: Final = 72 * 3600.0  # how long Salesforce keeps events, and so the positions between them
 
@@ -57,9 +60,10 @@ _LAG = Gauge("byoc_source_lag_seconds", "CreatedDate to commit, of the newest ev
 
 
 class SourceMetrics:
-    """The numbers of one topic, and its share in those of its task."""
+    """The metrics of one Salesforce topic, and its share in those of its task."""
 
     def __init__(self, connector: str, task_id: int, topic: str) -> None:
+        """Gauges of ages answer from now on, with NaN until there is something to tell."""
         task = (connector, str(task_id))
         self._names = (*task, topic)
         self._polled = _POLLED.labels(*task)
@@ -83,39 +87,37 @@ class SourceMetrics:
         _RETENTION_USED.labels(*self._names).set_function(self._asked(SourceMetrics._retention_used))
 
     def received(self, events: int, size_bytes: int, now_s: float) -> None:
-        """A response came, at `now_s` of the monotonic clock."""
+        """A response with so many events came; `now_s` is of the monotonic clock."""
         self._polled.inc(events)
         self._bytes.inc(size_bytes)
         self._responded_s = now_s
 
     def holds(self, inflight: int, credit: int) -> None:
-        """So many events are received and not committed, so many are asked for and not received."""
+        """`inflight` events are received and not committed, `credit` events are asked for and not received."""
         self._active.inc(inflight - self._inflight)
         self._inflight = inflight
         self._credit.set(credit)
 
-    def committed(
-        self,
-        *,
-        events: int,
-        dead_letters: int,
-        transaction_s: float,
-        delay_s: float,
-        now_ms: int,
-        newest_ms: int | None,
-    ) -> None:
-        """A transaction was committed; `newest_ms` is the CreatedDate of its newest event."""
+    def committed(self, batches: Sequence[Batch], transaction_s: float, *, now_s: float, now_ms: int) -> None:
+        """These batches were committed in one transaction, `transaction_s` after its first record.
+
+        `now_s` is of the monotonic clock, `now_ms` is epoch ms.
+        """
+        if any(batch.replay_id for batch in batches):  # else it held nothing but the marker of a gap
+            self.position_stored(now_ms)
         self._transactions.inc()
         self._transaction.observe(transaction_s)
-        self._written.inc(events)
+        self._written.inc(sum(batch.mirrored for batch in batches))
+        dead_letters = sum(batch.dead_letters for batch in batches)
         if dead_letters:
             self._dead_letters.inc(dead_letters)
-        self._delay.observe(delay_s)
-        if newest_ms is not None:
-            self._lag.set((now_ms - newest_ms) / 1000)
+        self._delay.observe(now_s - min(batch.received_s for batch in batches))
+        newest = [batch.newest_event_at_ms for batch in batches if batch.newest_event_at_ms is not None]
+        if newest:
+            self._lag.set((now_ms - newest[-1]) / 1000)
 
     def position_stored(self, at_ms: int) -> None:
-        """The position in Kafka was stored then; by this task or, before its start, by another."""
+        """The position in Kafka was stored at `at_ms` (epoch ms), by this task or, before its start, by another."""
         self._stored_ms = at_ms
         self._committed_at.set(at_ms / 1000)
 
@@ -132,7 +134,7 @@ class SourceMetrics:
         self._gaps.inc()
 
     def producer_lost(self) -> None:
-        """The producer is replaced."""
+        """A producer was given up and will be replaced."""
         _PRODUCERS.labels(*self._names).inc()
 
     def _silence_s(self) -> float:
@@ -145,7 +147,7 @@ class SourceMetrics:
         return self._position_age_s() / RETENTION_S
 
     def _asked(self, answer: "Callable[[SourceMetrics], float]") -> Callable[[], float]:
-        """A function for a registry that outlives the task: afterwards there is no answer."""
+        """A function for the registry of metrics, which outlives the task: NaN when the task is gone."""
         itself = weakref.ref(self)
 
         def asked() -> float:

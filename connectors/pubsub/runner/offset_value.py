@@ -1,10 +1,10 @@
-"""The stored position of a topic, in Kafka Connect's offset map form. Pure.
+"""The stored position of a topic, in the form of Kafka Connect's offset maps. Pure.
 
     partition  {"topic":"/event/X__e"}
     offset     {"committedAt":ms,"lastEventAt":ms,"replayId":"<base64>","v":1}
 
-Base64 of the raw bytes, so that a position can be read, compared and patched with the usual tools. Times are epoch ms;
-`lastEventAt` is the CreatedDate of the newest event before the position, null when none was seen yet.
+The replay id is in Base64, so that a position can be read, compared and patched with the usual tools. Times are epoch
+ms; `lastEventAt` is the CreatedDate of the newest event up to the position, null when no event was seen yet.
 """
 
 import base64

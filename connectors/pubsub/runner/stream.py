@@ -1,4 +1,4 @@
-"""One stream of a subscription from opening to end: token, topic check, Subscribe call, reads and credit."""
+"""One stream of a subscription, from opening to end: token, check of the topic, Subscribe call, reads and requests."""
 
 import asyncio
 import logging
@@ -14,10 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Stream:
-    """Runs one stream. `opened` and `fetched` are called as things happen; `run` returns how it ended.
-
-    `check_topic`: ask for the topic first, which finds a wrong name or a missing right before events are expected.
-    """
+    """Runs one stream, once. `token` is the one it was opened with, None before."""
 
     def __init__(
         self,
@@ -30,6 +27,10 @@ class Stream:
         opened: Callable[[int, Token], None],
         fetched: Callable[[int, Fetched], None],
     ) -> None:
+        """`opened` and `fetched` are called with the stream's epoch, when it is open and for each response.
+
+        `check_topic`: call GetTopic first, which finds a wrong name or a missing right at once.
+        """
         self._endpoint = endpoint
         self._tokens = tokens
         self._topic = topic
@@ -41,11 +42,11 @@ class Stream:
         self.token: Token | None = None
 
     def grant(self, num_requested: int) -> None:
-        """Ask for more events; does not wait."""
+        """Ask for `num_requested` more events; does not wait."""
         self._grants.put_nowait(num_requested)
 
     async def run(self) -> StreamEnded | StreamFailed:
-        """Open the stream and read it to its end. Cancelling closes it."""
+        """Open the stream and read it to its end; return how it ended. Cancelling closes it."""
         epoch = self._opening.epoch
         transport = Transport(self._endpoint)
         try:

@@ -1,4 +1,4 @@
-"""The source task: sessions one after another, until it is stopped or cannot go on."""
+"""The source task: one session after another, until it is stopped or cannot go on."""
 
 import asyncio
 import logging
@@ -18,10 +18,10 @@ _PAUSE_S = 2.0
 
 
 class SourceTask:
-    """Mirrors one Salesforce topic into Kafka, each event once. Survives everything but what a person must repair."""
+    """Mirrors one Salesforce topic into Kafka, each event once; a `Task`. It fails when a person must do something."""
 
     def __init__(self, settings: SourceSettings, tokens: TokenSource) -> None:
-        """`tokens` is shared by all tasks of the connector: however many need a new token, one is asked for."""
+        """`tokens` is shared by all tasks of the connector: however many need a new token, one is fetched."""
         self.settings = settings
         self._tokens = tokens
         self._session: Session | None = None
@@ -29,9 +29,9 @@ class SourceTask:
         self._ready: Callable[[], None] | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """As `Task.run`. A producer that was lost is replaced; the position in Kafka says where to go on.
+        """As `Task.run`. A producer that was lost is replaced by a new session, which goes on at the position in Kafka.
 
-        Without any progress for `start.timeout.s`, an error that repeats ends the task: somebody must look.
+        An error that repeats for `start.timeout.s` without anything being committed ends the task.
         """
         self._ready = ready
         try:
@@ -68,7 +68,7 @@ class SourceTask:
 
     @property
     def subscription(self) -> Subscription | None:
-        """The state of the running session's subscription, to look at; None before the first session."""
+        """The state of the running session's subscription, for reading; None before the first session."""
         return self._session.subscription if self._session is not None else None
 
     def _serving(self) -> None:

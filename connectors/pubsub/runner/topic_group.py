@@ -1,8 +1,8 @@
 """One task that carries several topics, when a connector has more topics than tasks.
 
 Each topic keeps a subscription, a producer and a position of its own: a batch of one topic never waits for a schema of
-another, and each transaction moves one position. What the topics share is their fate: a topic that cannot go on ends
-the task, after the others have committed what they had received.
+another, and each transaction moves one position. But a topic that cannot go on ends the task for all of them, after the
+others have committed what they had received.
 """
 
 import asyncio
@@ -14,21 +14,26 @@ T = TypeVar("T")
 
 
 class Mirror(Protocol):
-    """What carries one topic: `connectors.pubsub.runner.task.SourceTask` does."""
+    """Mirrors one topic, as `connectors.pubsub.runner.task.SourceTask` does."""
 
-    async def run(self, ready: Callable[[], None]) -> None: ...
+    async def run(self, ready: Callable[[], None]) -> None:
+        """As `Task.run`."""
+        ...
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """As `Task.stop`."""
+        ...
 
 
 class TopicGroup:
-    """Runs several mirrors as one task."""
+    """Runs several mirrors as one task; a `Task`."""
 
     def __init__(self, members: Sequence[Mirror]) -> None:
+        """One member per topic."""
         self.members = tuple(members)
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """As `Task.run`. `ready` is called when every topic serves; the first failure is the one that is raised."""
+        """As `Task.run`. `ready` is called when every topic is ready. Of several failures the first is raised."""
         serving: set[int] = set()
 
         def serves(number: int) -> None:

@@ -1,9 +1,9 @@
-"""The way into Kafka: batches in order, as many per transaction as are waiting, each with the position after it.
+"""Writes batches to Kafka in transactions: in order, all that are waiting in one, with the position after the last.
 
-While one transaction commits, the next batches collect; under load transactions grow by themselves, and when it is
-quiet a single event is committed at once. Produced is on the event loop (it only copies into the client's queue); what
-waits for the broker runs in one thread of its own. A batch stays in memory until it is durable, so an aborted
-transaction is produced again from here, and nothing has to be read again from Salesforce.
+While one transaction commits, the next batches collect: under load transactions grow by themselves, and when it is
+quiet a single event is committed at once. Records are produced on the event loop, because producing only copies them
+into the client's queue; calls that wait for the broker run in a thread. A batch stays in memory until it is durable: an
+aborted transaction is produced again from memory, and nothing has to be read again from Salesforce.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
 
 from connectors import clock
@@ -20,7 +19,7 @@ from connectors.errors import ConnectorError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
 from connectors.kafka.producer import TransactionalProducer
 from connectors.kafka.records import ProducerRecord
-from connectors.pubsub.converters.batch import Translated
+from connectors.pubsub.converters.batch import Batch
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +29,8 @@ _ABORTS: Final = 5
 _ABORT_PAUSE_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What one response has become. `replay_id` is the position after it, None when it moves none."""
-
-    sequence: int
-    replay_id: bytes | None
-    content: Translated = field(default_factory=Translated)
-
-
-class CommitLane:
-    """Writes batches through one producer whose first transaction has begun.
-
-    `position_record` makes the offset record for the last batch of a transaction; `committed` is told the batches of
-    each transaction after it is durable, on the event loop, and how many seconds it took from its first record.
-    """
+class TransactionWriter:
+    """Writes batches through one producer, whose first transaction must have begun. Runs once, on one event loop."""
 
     def __init__(
         self,
@@ -55,6 +41,11 @@ class CommitLane:
         position_record: Callable[[Sequence[Batch]], ProducerRecord | None],
         committed: Callable[[Sequence[Batch], float], None],
     ) -> None:
+        """`position_record` makes the offset record of a transaction's batches, None when they move no position.
+
+        `committed` is called after each transaction, on the event loop, with its batches and the seconds from its first
+        record to its commit. `thread` has one worker: the calls of a producer come from one thread at a time.
+        """
         self._producer = producer
         self._thread = thread
         self._transaction_timeout_s = transaction_timeout_s
@@ -77,8 +68,8 @@ class CommitLane:
     async def run(self) -> None:
         """Commit what is submitted, until `finish`.
 
-        Raises `Fenced`, `TerminalError`, or `ProducerLost` when a new producer is needed; what was not yet told as
-        committed is then either wholly visible or not at all, which the next `init` settles.
+        Raises `Fenced`, `TerminalError`, or `ProducerLost` when a new producer is needed. A transaction that was not
+        reported to `committed` is then visible as a whole or not at all; the next `init` settles which.
         """
         while True:
             await self._wake.wait()
@@ -94,17 +85,17 @@ class CommitLane:
 
     def _take(self) -> list[Batch]:
         batches = [self._waiting.popleft()]
-        records = len(batches[0].content.records)
+        records = len(batches[0].records)
         while self._waiting and records < MAX_RECORDS:
             batches.append(self._waiting.popleft())
-            records += len(batches[-1].content.records)
+            records += len(batches[-1].records)
         return batches
 
     async def _write(self, batches: Sequence[Batch]) -> ConnectorError | None:
         """Commit the batches in one transaction; return the error of beginning the next one, if any."""
         loop = asyncio.get_running_loop()
         position = self._position_record(batches)
-        if position is None and not any(batch.content.records for batch in batches):
+        if position is None and not any(batch.records for batch in batches):
             return None  # an empty transaction is never committed
         opened_s = clock.monotonic_s()
         try:
@@ -124,7 +115,7 @@ class CommitLane:
             # away. If somebody did take over, a new producer fences them in turn; one owner remains.
             raise ProducerLost(f"{error}; its transaction was open for {open_s:.0f} s and has expired") from error
         except TerminalError:
-            # readers must not wait behind what will never be committed
+            # readers must not wait behind records that will never be committed
             with suppress(ConnectorError):
                 await loop.run_in_executor(self._thread, self._producer.abort)
             raise
@@ -132,7 +123,7 @@ class CommitLane:
 
     async def _produce(self, batches: Sequence[Batch], position: ProducerRecord | None) -> None:
         for batch in batches:
-            self._producer.produce(batch.content.records)
+            self._producer.produce(batch.records)
             await asyncio.sleep(0)  # the stream is read between the batches
         if position is not None:
             self._producer.produce([position])
@@ -141,7 +132,7 @@ class CommitLane:
         self._producer.commit()
         try:
             self._producer.begin()
-        except ConnectorError as error:  # what was committed is committed: it must be told before this is raised
+        except ConnectorError as error:  # the commit before has succeeded: it is reported before this is raised
             return error
         return None
 

@@ -1,7 +1,7 @@
-"""The Pub/Sub API over gRPC: the only importer of grpc in `connectors`. It moves messages and decides nothing.
+"""The Pub/Sub API over gRPC. It moves messages and decides nothing. No other module of `connectors` imports grpc.
 
-One transport is one HTTP/2 connection. A task makes a new one for every stream, so that a connection that has gone dead
-is never used again. Failed calls raise `RpcError` with the fault that `errors.classify` makes of trailer and status.
+One transport is one HTTP/2 connection. A task makes a new one for every stream, so that a dead connection is never used
+again. Failed calls raise `RpcError` with the fault that `protocol.faults.classify` makes of trailer and status.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, witho
 from connectors.pubsub.protocol.faults import Action, Fault, RpcError, classify
 from connectors.pubsub.protocol.messages import ReplayPreset
 from connectors.salesforce.auth import Token
-from connectors.salesforce.network import DIRECT, Route
+from connectors.salesforce.network import DIRECT, NetworkSettings
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 
@@ -33,14 +33,14 @@ _PRESETS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where and how to connect.
+    """Where and how to connect. `address` is host:port; times are in seconds.
 
-    Pings find a half-open connection long before the keepalive of the protocol (270 s) would.
+    Pings find a dead connection long before the protocol's watchdog (300 s) does.
     """
 
     address: str
     tls: bool = True
-    route: Route = DIRECT
+    network: NetworkSettings = DIRECT
     ping_interval_s: float = 30.0
     ping_timeout_s: float = 15.0
     call_timeout_s: float = 20.0
@@ -58,21 +58,22 @@ class Transport:
     """A connection to the Pub/Sub API. Belongs to one event loop."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        """Connects with the first call."""
         self.endpoint = endpoint
         options: list[tuple[str, int | str]] = [
             ("grpc.max_receive_message_length", _MAX_RESPONSE_BYTES),
             ("grpc.keepalive_time_ms", int(endpoint.ping_interval_s * 1000)),
             ("grpc.keepalive_timeout_ms", int(endpoint.ping_timeout_s * 1000)),
-            # the one above is not looked at by the watchdog of pings, which waits 60 s (grpcio 1.85)
+            # the time-out above does not count for pings, whose own default is 60 s (grpcio 1.85)
             ("grpc.http2.ping_timeout_ms", int(endpoint.ping_timeout_s * 1000)),
             ("grpc.http2.max_pings_without_data", 0),  # a quiet topic has no data for minutes
             ("grpc.use_local_subchannel_pool", 1),  # else a new channel reuses the dead connection of the old one
             ("grpc.enable_retries", 0),  # the protocol decides about retries
         ]
-        if endpoint.route.proxy is not None:
-            options.append(("grpc.http_proxy", endpoint.route.proxy.url_with_credentials))
+        if endpoint.network.proxy is not None:
+            options.append(("grpc.http_proxy", endpoint.network.proxy.url_with_credentials))
         if endpoint.tls:
-            credentials = grpc.ssl_channel_credentials(root_certificates=endpoint.route.ca)
+            credentials = grpc.ssl_channel_credentials(root_certificates=endpoint.network.ca)
             self._channel = grpc.aio.secure_channel(endpoint.address, credentials, options=options)
         else:
             self._channel = grpc.aio.insecure_channel(endpoint.address, options=options)
@@ -84,7 +85,7 @@ class Transport:
         )
 
     async def topic(self, token: Token, topic: str) -> pb.TopicInfo:
-        """GetTopic. Raises `RpcError`."""
+        """What GetTopic says of a topic. Raises `RpcError`."""
         doing = f"looking up {topic} at {self.endpoint.address}"
         info: pb.TopicInfo = await self._unary(self._stub.GetTopic, pb.TopicRequest(topic_name=topic), token, doing)
         return info
@@ -115,6 +116,7 @@ class SubscribeStream:
     """One Subscribe call. One reader and one writer may use it at a time."""
 
     def __init__(self, call: Any, topic: str, doing: str) -> None:
+        """`call` is grpc's object; `doing` begins the sentence of an error."""
         self._call = call
         self._topic = topic
         self._doing = doing
@@ -131,7 +133,7 @@ class SubscribeStream:
         )
 
     async def fetch(self, num_requested: int) -> None:
-        """Add credit. On a stream that has ended nothing happens: the reader gets the reason."""
+        """Ask for more events. On a stream that has ended this does nothing: the reader gets the reason."""
         if self._call.done():
             return
         request = pb.FetchRequest(num_requested=num_requested).SerializeToString()
@@ -154,7 +156,7 @@ class SubscribeStream:
             await self._call.write(request)
 
     async def close(self) -> None:
-        """Cancel the call. The reader gets an `RpcError`, unless it has ended."""
+        """Cancel the call. The reader gets an `RpcError`, unless the call has ended before."""
         self._call.cancel()
 
 
@@ -173,7 +175,7 @@ def _metadata(token: Token) -> tuple[tuple[str, str], ...]:
 
 @contextmanager
 def _rpc_errors(doing: str, *, about_one_event: bool = False) -> Iterator[None]:
-    """Translate what a call raises, in this one place."""
+    """Translate what a call raises: no error of grpc leaves this module."""
     try:
         yield
     except grpc.aio.AioRpcError as error:

@@ -7,7 +7,7 @@ A sink connector declares `sink_keys(...)` with the keys of its transport, and m
 from collections.abc import Callable
 from functools import partial
 
-from connectors.config.definition import ERROR_KEYS, ConfigDef, Key, Kind, Values, at_least, non_empty
+from connectors.config.definition import ERROR_KEYS, ConfigDef, Key, Type, Values, at_least, non_empty
 from connectors.connector import Task, WorkerConfig
 from connectors.sinks.engine.dispatcher import Limits
 from connectors.sinks.engine.metrics import SinkMetrics
@@ -21,19 +21,19 @@ _MAX_IN_PROGRESS = 1024  # conversations, those that wait for their next attempt
 def sink_keys(transport: ConfigDef) -> ConfigDef:
     """The keys of every sink, with those of its `transport` in their place among them."""
     topics = Key(
-        "topics", Kind.LIST, doc="Topics to read; the project's own when absent.", default=None, check=non_empty
+        "topics", Type.LIST, doc="Topics to read; the project's own when absent.", default=None, check=non_empty
     )
     buffers = ConfigDef(
         Key(
             "max.buffered",
-            Kind.INT,
+            Type.INT,
             doc="Records read and not done; more are not read.",
             default=10_000,
             check=at_least(1),
         ),
         Key(
             "max.buffered.bytes",
-            Kind.LONG,
+            Type.LONG,
             doc="Their keys and values together.",
             default=64 * 1024 * 1024,
             check=at_least(1),

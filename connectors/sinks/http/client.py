@@ -16,7 +16,7 @@ import aiohttp
 
 from connectors import clock
 from connectors.errors import RetriableError
-from connectors.salesforce.network import Route
+from connectors.salesforce.network import NetworkSettings
 from connectors.sinks.http.status import retry_after_s
 
 _BODY_BYTES = 64 * 1024  # a response is a status and a few words; more is not read
@@ -123,7 +123,7 @@ class HttpClient:
         policy: RetryPolicy,
         max_inflight: int,
         observe: ObserveAttempt,
-        network: Route | None = None,
+        network: NetworkSettings | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:

@@ -8,7 +8,7 @@ from connectors import clock
 from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, http_url
 from connectors.connector import ConnectorType, Task, WorkerConfig
 from connectors.salesforce.auth import TokenSource
-from connectors.salesforce.login_config import LOGIN_KEYS, credentials_of, route_of
+from connectors.salesforce.login_config import LOGIN_KEYS, login_of, network_of
 from connectors.sinks.engine.config import sink_keys, sink_settings, sink_tasks
 from connectors.sinks.engine.metrics import SinkMetrics
 from connectors.sinks.http.config import client_maker, http_keys
@@ -53,8 +53,8 @@ class InteractionSink:
         self.config = config
         subject = f"connector {name}"
         self._values = self.definition.parse(config, subject)
-        self._credentials = credentials_of(subject, self._values)
-        self._network = route_of(subject, self._values)
+        self._credentials = login_of(subject, self._values)
+        self._network = network_of(subject, self._values)
 
     def tasks(self, worker: WorkerConfig) -> list[Task]:
         """`tasks.max` members of one consumer group; those beyond the number of partitions stay idle."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from connectors import clock
-from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, Kind, http_url
+from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, Type, http_url
 from connectors.connector import ConnectorType, Task, WorkerConfig
 from connectors.sinks.engine.config import sink_keys, sink_settings, sink_tasks
 from connectors.sinks.engine.metrics import SinkMetrics
@@ -34,7 +34,7 @@ class WebhookSink:
             Key("webhook.url", doc="Where deliveries are posted.", importance=Importance.HIGH, check=http_url),
             Key(
                 "webhook.secret",
-                Kind.PASSWORD,
+                Type.PASSWORD,
                 doc="Signing secret of Standard Webhooks, whsec_…; the receiver has the same.",
                 importance=Importance.HIGH,
                 check=_webhook_secret,

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from connectors.config.definition import ConfigDef, Key, Kind, Password, at_least, one_of
+from connectors.config.definition import ConfigDef, Key, Password, Type, at_least, one_of
 from connectors.config.properties import parse_connector, parse_properties
 from connectors.connector import WorkerConfig
 from connectors.errors import ConfigError
@@ -79,10 +79,10 @@ def test_a_connector_file_that_cannot_be_used_is_named(text, message):
 def test_all_wrong_keys_are_named_at_once_and_passwords_are_not_shown():
     definition = ConfigDef(
         Key("needed"),
-        Key("count", Kind.INT, default=1, check=at_least(1)),
+        Key("count", Type.INT, default=1, check=at_least(1)),
         Key("mode", default="a", check=one_of("a", "b")),
-        Key("flag", Kind.BOOLEAN, default=True),
-        Key("secret", Kind.PASSWORD, check=lambda _: "must be longer"),
+        Key("flag", Type.BOOLEAN, default=True),
+        Key("secret", Type.PASSWORD, check=lambda _: "must be longer"),
     )
     with pytest.raises(ConfigError) as caught:
         definition.parse({"count": "0", "mode": "c", "flag": "yes", "secret": "hunter2"}, "connector x")
@@ -106,7 +106,7 @@ def test_a_password_shows_itself_only_when_asked(caplog):
 
 
 def test_absent_is_none_and_zero_is_a_number():
-    values = ConfigDef(Key("a", Kind.INT, default=None), Key("b", Kind.INT, default=5)).parse({"b": "0"}, "x")
+    values = ConfigDef(Key("a", Type.INT, default=None), Key("b", Type.INT, default=5)).parse({"b": "0"}, "x")
     assert (values.optional_string("a"), values.integer("b")) == (None, 0)
 
 
@@ -133,7 +133,7 @@ def test_the_source_makes_one_task_per_topic_with_ids_that_do_not_depend_on_the_
         ("/event/A__e", "g-sf-event.A__e"),
         ("/event/B__e", "g-sf-event.B__e"),
     ]
-    assert {task.settings.making.events_topic for task in tasks} == {"byoc.events"}
+    assert {task.settings.conversion.events_topic for task in tasks} == {"byoc.events"}
     assert {task.settings.dead_letter_topic for task in tasks} == {"byoc.dead-letters"}
 
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from connectors.config.definition import ConfigDef, Key, Kind, Referenced, at_least
+from connectors.config.definition import ConfigDef, Key, Referenced, Type, at_least
 from connectors.config.properties import parse_properties
 from connectors.config.providers import ConfigProviders, Redaction, providers_of
 from connectors.connector import WorkerConfig
@@ -110,8 +110,8 @@ def test_a_provider_without_an_allow_list_or_a_known_class_is_refused(change, na
 
 def test_an_error_shows_the_reference_and_not_what_it_gave():
     definition = ConfigDef(
-        Key("count", Kind.INT, check=at_least(1)),
-        Key("topics", Kind.LIST, check=lambda value: f"{value[0]} is no topic"),
+        Key("count", Type.INT, check=at_least(1)),
+        Key("topics", Type.LIST, check=lambda value: f"{value[0]} is no topic"),
     )
     config = {"count": Referenced("abc-secret", "${env:A}"), "topics": Referenced("t-secret", "${env:B}")}
     with pytest.raises(ConfigError) as caught:

@@ -21,7 +21,6 @@ from connectors.salesforce.auth import (
     TokenSource,
     long_id,
     org_id_of,
-    request_body,
     token_of,
 )
 
@@ -208,7 +207,7 @@ def test_the_jwt_assertion_names_client_user_and_audience_and_lives_for_minutes(
         )
     )
     flow = JwtBearer(login_url="https://org.my.salesforce.com/", client_id="client-1", username="u@x", private_key=file)
-    form = dict(pair.split("=", 1) for pair in request_body(flow, now_s=1_767_225_600).split("&"))
+    form = dict(pair.split("=", 1) for pair in flow.request_body(now_s=1_767_225_600).split("&"))
     assert form["grant_type"] == "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"
     claims = jwt.decode(
         form["assertion"],
@@ -228,4 +227,4 @@ def test_a_private_key_that_cannot_be_used_is_named(content, tmp_path):
         file.write_text(content)
     flow = JwtBearer(login_url="https://x", client_id="client-1", username="u", private_key=file)
     with pytest.raises(TerminalError, match=r"key\.pem.*salesforce\.private\.key\.file"):
-        request_body(flow, now_s=0)
+        flow.request_body(now_s=0)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from connectors.pubsub.converters.byoc import FieldNames, Mapper, Source, Unreadable
-from connectors.pubsub.converters.headers import EventHeaders
+from connectors.pubsub.converters.byoc import FieldNames, Mapper, Source
+from connectors.pubsub.converters.converter import EventHeaders, Unreadable
 
 CHANNEL = "c0ffee00-0000-4000-8000-0000000000c1"
 RECIPIENT = {"appType": "custom", "subject": "cust-4711", "role": "EndUser"}

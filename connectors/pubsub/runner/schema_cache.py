@@ -1,7 +1,8 @@
-"""Schemas by their id: immutable, so kept for as long as they are used; asked for once however many wait.
+"""Schemas by their id: fetched once, however many wait for one, and kept, because a schema never changes.
 
-Only fetched schemas are kept. A failure is kept only when the subscription gave the schema up, and only for a minute:
-a burst of events with an unknown schema must not become a burst of calls, and a schema that appears later must be seen.
+A failed fetch is not kept, so that the next caller tries again. Only when the protocol gave the schema up, that is kept
+for a minute: a burst of events with an unknown schema must not become a burst of calls, and a schema that appears later
+must be found.
 """
 
 import asyncio
@@ -16,16 +17,17 @@ _REFUSED_FOR_S: Final = 60.0
 
 
 class SchemaCache:
-    """Schema id -> schema. `fetch` gets the schema of an id, ready to be used. Belongs to one event loop."""
+    """Schema id -> schema. Belongs to one event loop."""
 
     def __init__(self, fetch: Callable[[str], Awaitable[WriterSchema]]) -> None:
+        """`fetch` gets the schema of an id, ready to be used."""
         self._fetch = fetch
         self._schemas: OrderedDict[str, WriterSchema] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[WriterSchema]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
 
     def known(self, schema_id: str) -> WriterSchema | None:
-        """The schema, when it is here. Does not wait: this is the path of every event."""
+        """The schema if it is here, else None. Does not wait."""
         return self._schemas.get(schema_id)
 
     async def get(self, schema_id: str) -> WriterSchema:
@@ -40,7 +42,7 @@ class SchemaCache:
         return await asyncio.shield(fetching)
 
     def refuse(self, schema_id: str, reason: str, now_s: float) -> None:
-        """The schema was given up: `refusal` answers for it for a minute."""
+        """The schema was given up: for a minute `refusal` gives the reason."""
         self._refused = {id_: kept for id_, kept in self._refused.items() if kept[0] > now_s}
         self._refused[schema_id] = (now_s + _REFUSED_FOR_S, reason)
 

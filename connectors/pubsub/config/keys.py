@@ -1,4 +1,4 @@
-"""The configuration keys of the source connector."""
+"""The configuration keys of the source connector. The login keys are those of `connectors.salesforce`."""
 
 import re
 from typing import Any, Final
@@ -9,15 +9,16 @@ from connectors.config.definition import (
     ConfigDef,
     Importance,
     Key,
-    Kind,
+    Type,
     at_least,
     http_url_without_credentials,
     non_empty,
     one_of,
 )
 from connectors.pubsub.converters.choice import ForeignPolicy, Mode
-from connectors.pubsub.converters.schema_frames import SubjectStrategy
-from connectors.pubsub.protocol.subscription import KEEPALIVE_BOUND_S
+from connectors.pubsub.converters.subjects import SubjectStrategy
+from connectors.pubsub.protocol.messages import GapPolicy
+from connectors.pubsub.protocol.policy import KEEPALIVE_BOUND_S
 from connectors.salesforce.login_config import LOGIN_KEYS
 from schemas.kafka_settings import TRANSACTION_TIMEOUT_MS
 
@@ -29,8 +30,8 @@ _CONFLUENT: Final = "io.confluent.kafka.serializers.subject."
 _TOPIC: Final = re.compile(r"/(event|data)/\w+")
 
 
-def topic_list(value: Any) -> str | None:
-    """Every item is a topic of the Pub/Sub API, named once: two owners of one position would repeat its events."""
+def _topic_list(value: Any) -> str | None:
+    """Each item is a topic of the Pub/Sub API and named once: two owners of one position would repeat its events."""
     if not value:
         return "must not be empty"
     wrong = [topic for topic in value if not _TOPIC.fullmatch(topic)]
@@ -57,14 +58,14 @@ DEFINITION: Final = (
         ),
         Key(
             "salesforce.pubsub.tls",
-            Kind.BOOLEAN,
+            Type.BOOLEAN,
             doc="false only for the simulator.",
             default=True,
             group=_SALESFORCE,
         ),
         Key(
             "salesforce.pubsub.ping.interval.s",
-            Kind.DOUBLE,
+            Type.DOUBLE,
             doc="HTTP/2 ping interval; finds dead connections.",
             default=30.0,
             importance=Importance.LOW,
@@ -73,10 +74,10 @@ DEFINITION: Final = (
         ),
         Key(
             "salesforce.topics",
-            Kind.LIST,
+            Type.LIST,
             doc="Topics and channels to mirror, such as /event/ByocOutbound__e; a task each, as far as tasks.max goes.",
             importance=Importance.HIGH,
-            check=topic_list,
+            check=_topic_list,
             group=_SALESFORCE,
         ),
         Key(
@@ -88,7 +89,7 @@ DEFINITION: Final = (
         ),
         Key(
             "salesforce.event.types",
-            Kind.LIST,
+            Type.LIST,
             doc="API names of the BYOC events, such as ByocOutbound__e; a channel needs it, as it may carry others.",
             default=(),
             group=_SALESFORCE,
@@ -139,7 +140,7 @@ DEFINITION: Final = (
         ),
         Key(
             "raw.change.headers",
-            Kind.BOOLEAN,
+            Type.BOOLEAN,
             doc="sf.change.* headers on change events, the changed fields by name among them.",
             default=True,
             importance=Importance.LOW,
@@ -147,7 +148,7 @@ DEFINITION: Final = (
         ),
         Key(
             "topic.creation.default.partitions",
-            Kind.INT,
+            Type.INT,
             doc="Partitions of topics for events that do not exist and are then made; without it they must exist.",
             default=None,
             check=at_least(1),
@@ -155,7 +156,7 @@ DEFINITION: Final = (
         ),
         Key(
             "topic.creation.default.replication.factor",
-            Kind.INT,
+            Type.INT,
             doc="Their replication factor; -1 is the brokers' default.",
             default=-1,
             check=at_least(-1),
@@ -170,7 +171,7 @@ DEFINITION: Final = (
         ),
         Key(
             "value.converter.basic.auth.user.info",
-            Kind.PASSWORD,
+            Type.PASSWORD,
             doc="user:password for the registry.",
             default=None,
             check=_user_info,
@@ -185,7 +186,7 @@ DEFINITION: Final = (
         ),
         Key(
             "value.converter.auto.register.schemas",
-            Kind.BOOLEAN,
+            Type.BOOLEAN,
             doc="false: schemas must be registered already.",
             default=True,
             importance=Importance.LOW,
@@ -210,12 +211,12 @@ DEFINITION: Final = (
             "replay.gap.policy",
             doc="When the stored position no longer exists: fail, or go on from earliest or latest, leaving a marker.",
             default="fail",
-            check=one_of("fail", "latest", "earliest"),
+            check=one_of(*GapPolicy),
             group=_REPLAY,
         ),
         Key(
             "replay.latest.settle.s",
-            Kind.DOUBLE,
+            Type.DOUBLE,
             doc="Wait before a subscription from latest counts as in effect; Salesforce takes about 3 s.",
             default=5.0,
             importance=Importance.LOW,
@@ -224,7 +225,7 @@ DEFINITION: Final = (
         ),
         Key(
             "watchdog.timeout.s",
-            Kind.DOUBLE,
+            Type.DOUBLE,
             doc="Silence after which the stream is opened again; Salesforce answers at least every 270 s.",
             default=KEEPALIVE_BOUND_S + 30,
             check=at_least(1),
@@ -232,7 +233,7 @@ DEFINITION: Final = (
         ),
         Key(
             "start.timeout.s",
-            Kind.DOUBLE,
+            Type.DOUBLE,
             doc="How long the first connection may take before the task fails.",
             default=60.0,
             check=at_least(0),
@@ -240,7 +241,7 @@ DEFINITION: Final = (
         ),
         Key(
             "checkpoint.interval.s",
-            Kind.DOUBLE,
+            Type.DOUBLE,
             doc="On a quiet topic the position is stored at most this often.",
             default=60.0,
             importance=Importance.LOW,
@@ -249,7 +250,7 @@ DEFINITION: Final = (
         ),
         Key(
             "max.inflight.events",
-            Kind.INT,
+            Type.INT,
             doc="Events received and not yet committed; beyond it no more are asked for.",
             default=10_000,
             check=at_least(1),
@@ -257,7 +258,7 @@ DEFINITION: Final = (
         ),
         Key(
             "max.inflight.bytes",
-            Kind.LONG,
+            Type.LONG,
             doc="The same, in bytes of responses.",
             default=64 * 1024 * 1024,
             check=at_least(1),
@@ -265,7 +266,7 @@ DEFINITION: Final = (
         ),
         Key(
             "producer.override.transaction.timeout.ms",
-            Kind.INT,
+            Type.INT,
             doc="How long a crashed worker's open transaction may hold up readers; brokers allow 15 minutes at most.",
             default=TRANSACTION_TIMEOUT_MS,
             importance=Importance.LOW,

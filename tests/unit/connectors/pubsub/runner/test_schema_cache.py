@@ -6,7 +6,7 @@ import json
 import pytest
 
 from connectors.pubsub.converters.payload import PayloadError, writer_schema
-from connectors.pubsub.converters.schema_cache import SchemaCache
+from connectors.pubsub.runner.schema_cache import SchemaCache
 
 SCHEMA = json.dumps({"type": "record", "name": "X__e", "fields": [{"name": "A__c", "type": "long"}]})
 
