@@ -1,6 +1,6 @@
 """The only importer of Kafka clients in the benchmarks: progress that is polled often, fast writing, tail reading.
 
-`byoc.kafka_client` makes a client per question, which is right for a command and too slow for a question every 20 ms.
+`byoc.kafka` makes a client for each question, which is right for a command and too slow for a question every 20 ms.
 """
 
 import time
@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiokafka.partitioner import murmur2
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from bench.errors import MeasurementError
-from schemas.kafka_settings import PARTITIONER
+from byoc.kafka import write as plain_writing
 
 CALL_TIMEOUT_S = 30.0
-BY_KEY = -1  # librdkafka's "choose the partition by key"
+BY_KEY = plain_writing.BY_KEY
 _END_OF_PARTITION = -191  # librdkafka's own code
 
 _QUIET = {"log_level": 0}
@@ -43,40 +43,8 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def write(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> int:
-    """Write records outside any transaction; returns their number when all are acknowledged."""
-    failures: list[KafkaError] = []
-
-    def acknowledged(error: KafkaError | None, _message: object) -> None:
-        if error is not None:
-            failures.append(error)
-
-    producer = Producer(
-        {
-            **_QUIET,
-            "bootstrap.servers": bootstrap_servers,
-            "partitioner": PARTITIONER,
-            "enable.idempotence": True,
-            "linger.ms": 20,
-            "delivery.report.only.error": True,
-        }
-    )
-    count = 0
-    for key, value, partition in records:
-        while True:
-            try:
-                producer.produce(topic, value, key, partition, on_delivery=acknowledged)
-            except BufferError:
-                producer.poll(0.1)
-            else:
-                break
-        count += 1
-        if count % 1000 == 0:
-            producer.poll(0)
-    unacknowledged = producer.flush(120)
-    if failures or unacknowledged:
-        reason = failures[0].str() if failures else "no acknowledgement within 120 s"
-        raise MeasurementError(f"writing {count} records to {topic} at {bootstrap_servers}: {reason}")
-    return count
+    """Write records outside any transaction; return their number when all are acknowledged. Raises `BrokerError`."""
+    return plain_writing.produce_to_partitions(bootstrap_servers, topic, records)
 
 
 def _patiently(doing: str, ask: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from byoc.errors import BrokerError, LocalKafkaError
-from byoc.kafka_client import answers
+from byoc.kafka.admin import answers
 from byoc.local_kafka import background
 from byoc.local_kafka.local import LocalKafka
 from byoc.local_kafka.properties import Memory

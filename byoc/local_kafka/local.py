@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from byoc.errors import LocalKafkaError, PortInUseError
-from byoc.kafka_client import answers
+from byoc.kafka.admin import answers
 from byoc.local_kafka import guard
 from byoc.local_kafka.jars import ensure_jars
 from byoc.local_kafka.prepared import Prepared, prepare, write_settings

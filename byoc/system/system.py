@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from byoc import kafka_client
+from byoc.kafka import admin
 from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
 from byoc.system.child import Child
@@ -78,7 +78,7 @@ class System:
         yield f"Kafka        {self.bootstrap_servers}"
         catalogue = shape.topics.catalogue(shape.partitions)
         self._created = [spec.name for spec in catalogue]
-        kafka_client.create_topics(self.bootstrap_servers, catalogue)
+        admin.create_topics(self.bootstrap_servers, catalogue)
         secret = new_webhook_secret()
         simulator = self._launch(
             "simulator",
@@ -161,7 +161,7 @@ class System:
         if self.kafka is not None:
             self.kafka.close()
         elif self._created:
-            kafka_client.delete_topics(self.bootstrap_servers, self._created)
+            admin.delete_topics(self.bootstrap_servers, self._created)
 
     def _launch(self, name: str, *arguments: str) -> Child:
         child = Child(name, list(arguments), self.shape.folder / f"{name}.log")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from byoc import kafka_client
+from byoc.kafka.read import read_committed
 from byoc.partner.received import Line, read_lines
 from byoc.system.http import get_json
 from schemas import records
@@ -58,7 +58,7 @@ def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_l
     """Read it all now. Raises `ByocError` when a part does not answer."""
 
     def read(topic: str, record_type: type[R]) -> list[R]:
-        found = kafka_client.read_committed(bootstrap_servers, topic)
+        found = read_committed(bootstrap_servers, topic)
         return [decode(record_type, message.value or b"") for message in found]
 
     concluded = get_json(f"{simulator_url}/v1/routing")["requests"]
@@ -71,7 +71,7 @@ def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_l
         outcomes=read(topics.routing_outcomes, records.RoutingOutcome),
         calls=read(topics.salesforce_calls, records.SalesforceCall),
         results=read(topics.salesforce_results, records.SalesforceCallResult),
-        dead_letters=sum(1 for _ in kafka_client.read_committed(bootstrap_servers, topics.dead_letters)),
+        dead_letters=sum(1 for _ in read_committed(bootstrap_servers, topics.dead_letters)),
         received=read_lines(partner_log.read_bytes()),
     )
 

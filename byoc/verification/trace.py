@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from byoc import kafka_client
+from byoc.kafka.read import read_committed
 from schemas.codec import decode
 from schemas.topics import Topics
 
@@ -34,7 +34,7 @@ def _records(bootstrap_servers: str, topics: Topics) -> Iterator[tuple[int, str,
     for spec in topics.catalogue():
         if spec.record is None:
             continue
-        for message in kafka_client.read_committed(bootstrap_servers, spec.name):
+        for message in read_committed(bootstrap_servers, spec.name):
             fields = msgspec.structs.asdict(decode(spec.record, message.value or b""))
             place = {"topic": spec.name, "offset": message.offset, "written_ms": message.timestamp_ms}
             yield message.timestamp_ms, fields["conversation_id"], {**place, **fields}

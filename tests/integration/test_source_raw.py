@@ -10,7 +10,7 @@ import aiohttp
 import fastavro
 import pytest
 
-from byoc.kafka_client import Message
+from byoc.kafka.read import Message
 from connectors.runtime.connector import TaskFailed
 from schemas.topics import Topics
 from simulator.events.change_events import FIRST_COMMIT_NUMBER, Change

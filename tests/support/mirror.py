@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from byoc.errors import BrokerError
-from byoc.kafka_client import Message
+from byoc.kafka.read import Message
 from connectors.pubsub.runner.offset_value import replay_id_of
 from connectors.pubsub.runner.task import SourceTask
 from schemas.topics import Topics
