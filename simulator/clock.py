@@ -1,6 +1,5 @@
-"""The two clocks of the simulator: epoch milliseconds for events, monotonic seconds for intervals."""
+"""The time of the simulator: epoch milliseconds for events, monotonic seconds for intervals. Pure."""
 
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,16 +12,6 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float:
         """Seconds of a clock that never jumps: what rates are counted in."""
-
-
-class SystemClock:
-    """The machine's own clocks."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
 
 
 class VirtualClock:

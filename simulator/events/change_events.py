@@ -34,7 +34,7 @@ _NAME_PARTS = ("LastName", "FirstName", "Salutation")
 _ADDRESS_PARTS = ("Street", "City", "PostalCode", "Country")
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EntityChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One change. `fields`: new values by name, a compound field as an object; `nulled`: `Phone`, `Name.FirstName`.
 
     A GAP_* event says that something changed and not what: it has no fields.
@@ -53,7 +53,7 @@ def change_topic(entity: str) -> str:
     return f"/data/{entity.removesuffix('c') if entity.endswith('__c') else entity}ChangeEvent"
 
 
-class ChangeSchema(DeclaredSchema):
+class ChangeEventSchema(DeclaredSchema):
     """The schema of an entity's change events."""
 
     def __init__(self, entity: str) -> None:
@@ -82,7 +82,7 @@ class ChangeSchema(DeclaredSchema):
         super().__init__(topic, json.dumps(definition, separators=(",", ":")))
 
     def encode_change(
-        self, change: Change, *, transaction_key: str, commit_number: int, commit_timestamp: int
+        self, change: EntityChange, *, transaction_key: str, commit_number: int, commit_timestamp: int
     ) -> bytes:
         """Bare Avro binary. Raises `PayloadError` for a field that there is not, or a value of another kind."""
         if change.change_type.startswith("GAP_") and (change.fields or change.nulled):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from simulator.faults.failures import Status
+from simulator.faults.rpc_errors import Status
 
 RPCS = ("GetTopic", "GetSchema", "Subscribe", "ManagedSubscribe", "Publish", "PublishStream")
 STREAMS = ("Subscribe", "ManagedSubscribe", "PublishStream")

@@ -5,15 +5,15 @@ so the id of another topic's event is a valid place to resume from, as with Sale
 event means is the ledger's business.
 """
 
-import random
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
-from simulator.events import frames
-from simulator.events.frames import Frame
+from simulator.events import protobuf_bytes
+from simulator.events.protobuf_bytes import EventParts
+from simulator.events.seeded import SeededRandom
 from simulator.org import replay_ids
 from simulator.org.replay_ids import ReplayIdError
 
@@ -39,7 +39,7 @@ class UnknownTopicError(KeyError):
 class Batch:
     """Some consecutive events of a topic. `cursor` reads on after them; `last_replay_id` is the last one's."""
 
-    frames: list[Frame]
+    events: list[EventParts]
     cursor: int
     last_replay_id: bytes
 
@@ -49,23 +49,23 @@ class _TopicLog:
     """Parallel columns, one entry per retained event; `base` is the index of the first of them since the start."""
 
     base: int = 0
-    frames: list[Frame] = field(default_factory=list)
+    events: list[EventParts] = field(default_factory=list)
     sizes: "array[int]" = field(default_factory=lambda: array("L"))
     positions: "array[int]" = field(default_factory=lambda: array("q"))
     appended_ms: "array[int]" = field(default_factory=lambda: array("q"))
 
     @property
     def end(self) -> int:
-        return self.base + len(self.frames)
+        return self.base + len(self.events)
 
-    def add(self, frame: Frame, size: int, position: int, now_ms: int) -> None:
-        self.frames.append(frame)
+    def add(self, frame: EventParts, size: int, position: int, now_ms: int) -> None:
+        self.events.append(frame)
         self.sizes.append(size)
         self.positions.append(position)
         self.appended_ms.append(now_ms)
 
     def drop_until(self, cut: int) -> None:
-        for column in (self.frames, self.sizes, self.positions, self.appended_ms):
+        for column in (self.events, self.sizes, self.positions, self.appended_ms):
             del column[:cut]
         self.base += cut
 
@@ -73,7 +73,7 @@ class _TopicLog:
 class EventLog:
     """Topics, their events and the positions of one org. Not thread-safe; every call is quick and never waits."""
 
-    def __init__(self, topics: Collection[str], *, rng: random.Random, retention_ms: int, now_ms: int) -> None:
+    def __init__(self, topics: Collection[str], *, rng: SeededRandom, retention_ms: int, now_ms: int) -> None:
         self._topics = {name: _TopicLog() for name in topics}
         self._rng = rng
         self._retention_ms = retention_ms
@@ -108,13 +108,13 @@ class EventLog:
         """
         log = self._log(topic)
         replay_id = self.advance(now_ms)
-        frame = frames.event_frame(event, replay_id if shown_id is None else shown_id)
+        frame = protobuf_bytes.consumer_event(event, replay_id if shown_id is None else shown_id)
         for each in (log, *self._channels_of.get(topic, ())):
             each.add((frame,), len(frame), self._position, self._assigned_ms[-1])
         self._purge_sometimes(now_ms)
         return replay_id
 
-    def append_shared(self, topic: str, parts: Frame, size: int, now_ms: int) -> bytes:
+    def append_shared(self, topic: str, parts: EventParts, size: int, now_ms: int) -> bytes:
         """Keep an event whose parts are shared with others; the replay id is put behind them by this call.
 
         `parts` is the frame up to and without the 10 bytes of the replay id, `size` the whole frame's.
@@ -170,7 +170,7 @@ class EventLog:
         `unrelated`: ids of before are taken, and the new positions run through the same numbers; else they are refused.
         """
         for log in self._topics.values():
-            log.drop_until(len(log.frames))
+            log.drop_until(len(log.events))
         first, last, at_ms = self._assigned[0], self._position, self._assigned_ms[-1]
         del self._assigned[:], self._assigned_ms[:]
         self._unrelated = range(first, last + 1) if unrelated else range(0)
@@ -184,14 +184,14 @@ class EventLog:
         """
         log = self._log(topic)
         first = max(cursor, log.base) - log.base
-        last = min(first + limit, len(log.frames))
+        last = min(first + limit, len(log.events))
         if first >= last:
             return None
         size = sum(log.sizes[first:last])
         while size > MAX_RESPONSE_BYTES and last > first + 1:
             last -= 1
             size -= log.sizes[last]
-        return Batch(log.frames[first:last], log.base + last, replay_ids.encode(log.positions[last - 1]))
+        return Batch(log.events[first:last], log.base + last, replay_ids.encode(log.positions[last - 1]))
 
     def position(self, replay_id: bytes) -> int:
         """The place of an id that may be resumed from. Raises `ReplayIdError`."""

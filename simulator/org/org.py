@@ -8,25 +8,32 @@ from collections.abc import Callable
 from functools import partial
 
 from simulator.clock import Clock, VirtualClock
-from simulator.events import entries, frames
-from simulator.events.change_events import ALL_CHANGES, FIRST_COMMIT_NUMBER, Change, ChangeSchema, change_topic
+from simulator.events import entries, protobuf_bytes
+from simulator.events.change_events import (
+    ALL_CHANGES,
+    FIRST_COMMIT_NUMBER,
+    ChangeEventSchema,
+    EntityChange,
+    change_topic,
+)
+from simulator.events.event_facts import UNREADABLE, EventFacts, read_facts
 from simulator.events.event_schema import DeclaredSchema, EventSchema, PayloadError, PlatformEvent
-from simulator.events.facts import UNREADABLE, Facts, read_facts
 from simulator.events.seeded import new_record_id, new_uuid, seeded
 from simulator.faults import fault as ordered
-from simulator.faults.book import FaultBook, Order
+from simulator.faults.fault_book import FaultBook, Order
 from simulator.org.allocation import Allocation
 from simulator.org.event_log import EventLog, UnknownTopicError
-from simulator.org.happenings import Happenings
-from simulator.org.landing import Landing, altered
-from simulator.org.ledger import Entry, Ledger
-from simulator.org.managed import ManagedSubscriptions
+from simulator.org.fault_effects import FaultEffects
+from simulator.org.ledger import Ledger, LedgerEntry
+from simulator.org.managed_subscriptions import ManagedSubscriptions
 from simulator.org.open_calls import OpenCalls
+from simulator.org.pending_event import PendingEvent, altered
 from simulator.org.tokens import Tokens
-from simulator.service.routing_desk import Answer, Planned, Request, RoutingDesk
-from simulator.service.routing_results import routing_result_payload
-from simulator.service.service_bodies import SessionAsk, WorkAsk
+from simulator.service.request_bodies import RoutingResultBody, SessionBody, WorkBody
+from simulator.service.routing_desk import Planned, RoutingDesk, RoutingRequest
+from simulator.service.routing_result_event import routing_result_payload
 from simulator.service.service_desk import AgentWork, ServiceDesk
+from simulator.service.session_event import session_status_payload
 from simulator.settings import Settings
 
 _DAY_MS = 24 * 3_600_000
@@ -68,12 +75,12 @@ class Org:
         self.on_maintenance: Callable[[float], None] = lambda _seconds: None
         self._channels_of: dict[str, list[str]] = {}
         self._schemas_by_id: dict[str, DeclaredSchema] = {}
-        self._held: dict[str, list[Landing]] = {}
-        self.concluded: list[Callable[[Request], None]] = []
+        self._held: dict[str, list[PendingEvent]] = {}
+        self.concluded: list[Callable[[RoutingRequest], None]] = []
         self.offered: list[Callable[[AgentWork], None]] = []
         self._ids = seeded(settings.seed, "ids")
         self._watchers: dict[str, list[Callable[[], None]]] = {}
-        self._happenings = Happenings(
+        self._fault_effects = FaultEffects(
             clock=self.clock,
             log=self.log,
             tokens=self.tokens,
@@ -87,7 +94,7 @@ class Org:
         for topic in settings.topics:
             self._install(EventSchema(topic, settings.type_field, settings.payload_field))
         for entity in settings.entities:
-            self.declare_topic(ChangeSchema(entity))
+            self.declare_topic(ChangeEventSchema(entity))
         if settings.entities:
             self.declare_channel(ALL_CHANGES, [change_topic(entity) for entity in settings.entities])
 
@@ -138,10 +145,10 @@ class Org:
         """Let something go wrong. Raises `FaultRefusedError`, `PayloadError`, `UnknownTopicError`."""
         if fault.topic is not None and fault.topic not in self.schemas:
             raise UnknownTopicError(fault.topic)
-        self._happenings.check(fault)
+        self._fault_effects.check(fault)
         order = self.faults.add(fault)
         if isinstance(order.fault, ordered.OrgFault) and self.faults.take_at_once(order):
-            self._happenings.happen(order.fault)
+            self._fault_effects.happen(order.fault)
         return order
 
     def watch(self, topic: str, wake: Callable[[], None]) -> Callable[[], None]:
@@ -159,8 +166,8 @@ class Org:
         event_uuid: str | None = None,
         created_at_ms: int | None = None,
         planned: Planned = Planned.ANSWER,
-        facts: Facts | None = None,
-    ) -> Entry:
+        facts: EventFacts | None = None,
+    ) -> LedgerEntry:
         """Publish one platform event; `facts` spares reading the payload that the caller has just built.
 
         Raises `UnknownTopicError`.
@@ -169,10 +176,10 @@ class Org:
         event = PlatformEvent(created_at_ms=created_at_ms, event_type=event_type, event_payload=event_payload)
         schema = self.event_schema(topic)
         event_uuid = event_uuid or self.new_id()
-        serialised = frames.producer_event(event_uuid, schema.schema_id, schema.encode(event))
+        serialised = protobuf_bytes.producer_event(event_uuid, schema.schema_id, schema.encode(event))
         facts = facts or read_facts(event_type, event_payload)
         return self._append(
-            Landing(
+            PendingEvent(
                 topic=topic,
                 serialised=serialised,
                 facts=facts,
@@ -184,7 +191,7 @@ class Org:
 
     def publish_bytes(
         self, topic: str, payload: bytes, *, event_uuid: str | None = None, serialised: bytes | None = None
-    ) -> Entry:
+    ) -> LedgerEntry:
         """Publish ready payload bytes; like Salesforce, nothing checks that they are Avro of the topic's schema.
 
         `serialised` is the whole ProducerEvent when the caller has one. Raises `UnknownTopicError`.
@@ -196,16 +203,18 @@ class Org:
             facts, created_at_ms = read_facts(event.event_type, event.event_payload), event.created_at_ms
         except (PayloadError, UnknownTopicError):
             facts, created_at_ms = UNREADABLE, self.clock.now_ms()
-        serialised = serialised or frames.producer_event(event_uuid, schema.schema_id, payload)
+        serialised = serialised or protobuf_bytes.producer_event(event_uuid, schema.schema_id, payload)
         return self._append(
-            Landing(topic=topic, serialised=serialised, facts=facts, event_uuid=event_uuid, created_at_ms=created_at_ms)
+            PendingEvent(
+                topic=topic, serialised=serialised, facts=facts, event_uuid=event_uuid, created_at_ms=created_at_ms
+            )
         )
 
-    def publish_change(self, change: Change) -> Entry:
+    def publish_change(self, change: EntityChange) -> LedgerEntry:
         """Publish the change event of an entity. Raises `PayloadError`, `UnknownTopicError`."""
         topic = change_topic(change.entity)
         schema = self.schema(topic)
-        if not isinstance(schema, ChangeSchema):
+        if not isinstance(schema, ChangeEventSchema):
             raise UnknownTopicError(topic)
         payload = schema.encode_change(
             change,
@@ -215,53 +224,33 @@ class Org:
         )
         return self.publish_bytes(topic, payload)
 
-    def answer_routing(self, answer: Answer) -> Request:
-        """Take a `routingResult` call and publish its RoutingResult. Raises `AnswerRejectedError`."""
+    def answer_routing(self, answer: RoutingResultBody) -> RoutingRequest:
+        """Take a `routingResult` call and publish its RoutingResult. Raises `CallRejectedError`."""
         request = self.desk.answer(answer, self.clock.now_ms())
         self._publish_result(request, answer.error_message, externally_routed=answer.externally_routed)
         return request
 
-    def offer_work(self, ask: WorkAsk) -> AgentWork:
-        """Take an `agentWork` call. Raises `AnswerRejectedError`."""
-        work = self.service.offer(ask)
+    def offer_work(self, body: WorkBody) -> AgentWork:
+        """Take an `agentWork` call. Raises `CallRejectedError`."""
+        work = self.service.offer(body)
         for notify in self.offered:
             notify(work)
         return work
 
-    def end_session(self, ask: SessionAsk) -> None:
-        """Take a `messagingSession` call and publish its SessionStatusChanged. Raises `AnswerRejectedError`."""
-        session_id, entry_id, now_ms = self.service.end_session(ask), self.new_id(), self.clock.now_ms()
-        ended = ask.operation == "End"
-        entry = entries.session_status(
-            entry_id,
-            session_id=session_id,
-            channel_address_id=ask.channel_address_id,
-            conversation_id=ask.conversation_id,
-            status="Ended" if ended else "Inactive",
-            previous="Active",
-            started_at_ms=now_ms,
-            ended_at_ms=now_ms if ended else None,
-        )
-        payload = entries.interaction(
-            channel_address_id=ask.channel_address_id,
-            conversation_id=ask.conversation_id,
-            end_user_subject=ask.end_user_subject,
-            entry_id=entry_id,
-            sender=entries.participant("conversation", "automated", "System"),
-            sender_name="System",
-            entry=entry | ({"sessionEndedByRole": ask.operation_by} if ask.operation_by else {}),
-            at_ms=now_ms,
-        )
+    def end_session(self, body: SessionBody) -> None:
+        """Take a `messagingSession` call and publish its SessionStatusChanged. Raises `CallRejectedError`."""
+        session_id = self.service.end_session(body)
+        payload = session_status_payload(body, session_id=session_id, entry_id=self.new_id(), at_ms=self.clock.now_ms())
         self.publish(self.settings.topics[0], "Interaction", entries.as_json(payload))
 
-    def cancel_routing(self, request_id: str) -> Request | None:
+    def cancel_routing(self, request_id: str) -> RoutingRequest | None:
         """Let the rep withdraw a request and publish its RoutingResult; None when it has ended otherwise."""
         request = self.desk.cancel(request_id, self.clock.now_ms())
         if request is not None:
             self._publish_result(request)
         return request
 
-    def withdraw_unseen(self, topic: str, facts: Facts, *, event_uuid: str, created_at_ms: int) -> None:
+    def withdraw_unseen(self, topic: str, facts: EventFacts, *, event_uuid: str, created_at_ms: int) -> None:
         """Publish the RoutingResult of a withdrawn request whose own event is still to come.
 
         Nearly simultaneous events can land on the bus in the opposite order; the caller publishes the request next.
@@ -277,8 +266,8 @@ class Org:
             self._publish_result(request)
 
     def _open_request(
-        self, topic: str, facts: Facts, *, event_uuid: str, created_at_ms: int, planned: Planned
-    ) -> Request:
+        self, topic: str, facts: EventFacts, *, event_uuid: str, created_at_ms: int, planned: Planned
+    ) -> RoutingRequest:
         if facts.routing is None:
             raise ValueError(f"opening a routing request for event {event_uuid}: it is no RoutingRequested")
         return self.desk.open(
@@ -291,7 +280,7 @@ class Org:
         )
 
     def _publish_result(
-        self, request: Request, error_message: str | None = None, *, externally_routed: bool = False
+        self, request: RoutingRequest, error_message: str | None = None, *, externally_routed: bool = False
     ) -> None:
         payload = routing_result_payload(
             request,
@@ -304,7 +293,7 @@ class Org:
         for notify in self.concluded:
             notify(request)
 
-    def _append(self, event: Landing) -> Entry:
+    def _append(self, event: PendingEvent) -> LedgerEntry:
         if not self.faults.armed and not self._held:
             return self._land(event)
         copies = 1
@@ -323,10 +312,10 @@ class Org:
         for late in self._held.pop(event.topic, ()):
             self._land(late)
         for happening in self.faults.event_landed(event.topic):
-            self._happenings.happen(happening)
+            self._fault_effects.happen(happening)
         return entry
 
-    def _land(self, event: Landing) -> Entry:
+    def _land(self, event: PendingEvent) -> LedgerEntry:
         replay_id = self.log.append(event.topic, event.serialised, self.clock.now_ms(), shown_id=event.shown_id)
         facts = event.facts
         request_id = None

@@ -1,8 +1,9 @@
 """Access tokens of the org: issued, checked, revoked, expired. Pure; ids come from a seeded generator."""
 
 import hmac
-import random
 from collections.abc import Callable
+
+from simulator.events.seeded import SeededRandom
 
 
 class Tokens:
@@ -11,7 +12,7 @@ class Tokens:
     A token expires when nobody has used it for `timeout_ms`; open streams use theirs with every response.
     """
 
-    def __init__(self, org_id: str, rng: random.Random, *, now_ms: Callable[[], int], timeout_ms: int) -> None:
+    def __init__(self, org_id: str, rng: SeededRandom, *, now_ms: Callable[[], int], timeout_ms: int) -> None:
         self._org_id = org_id
         self._rng = rng
         self._now_ms = now_ms

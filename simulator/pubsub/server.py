@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -11,18 +10,20 @@ import grpc
 import grpc.aio
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.events.seeded import seeded
-from simulator.faults import failures
-from simulator.faults.failures import RpcError
-from simulator.org.open_calls import Call, WireFault
+from simulator.events.seeded import SeededRandom, seeded
+from simulator.faults import rpc_errors
+from simulator.faults.rpc_errors import RpcError
+from simulator.org.open_calls import Call
 from simulator.org.org import Org
 from simulator.pubsub.authorization import authorize
-from simulator.pubsub.managed import ManagedStream
+from simulator.pubsub.call_faults import CallFaults, WireFault
+from simulator.pubsub.managed_stream import ManagedStream
 from simulator.pubsub.publish_stream import PublishStream
 from simulator.pubsub.publishing import publish
-from simulator.pubsub.stream import SubscribeStream
+from simulator.pubsub.subscribe_stream import SubscribeStream
 from simulator.pubsub.subscription import Subscription
-from simulator.wire.identity import Identity
+from simulator.wire.certificates import TlsIdentity
+from simulator.wire.errors import PortInUseError
 
 SERVICE = "eventbus.v1.PubSub"
 _MAX_RECEIVED_BYTES = 16 * 1024 * 1024  # above the API's own 4 MB, so that the API's answer is given and not gRPC's
@@ -31,10 +32,6 @@ log = logging.getLogger(__name__)
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # only the type stubs know the parameters
 Serve: TypeAlias = Callable[[Any, Context, Call], Awaitable[None]]
-
-
-class PortInUseError(OSError):
-    """The address cannot be listened on."""
 
 
 class PubSubServer:
@@ -46,7 +43,7 @@ class PubSubServer:
         self._streams = 0
         self.mark_secret = secrets.token_bytes(16)  # no client can guess it; the edge looks for it
 
-    async def start(self, host: str, port: int, identity: Identity | None = None) -> int:
+    async def start(self, host: str, port: int, identity: TlsIdentity | None = None) -> int:
         """With an identity over TLS, else in plain text. Raises `PortInUseError`."""
         # Without so_reuseport=0 two servers share a port, and half of the calls end at the other one.
         server = grpc.aio.server(
@@ -110,9 +107,9 @@ class PubSubServer:
 
     def _get_topic(self, request: pb.TopicRequest, rpc_id: str) -> pb.TopicInfo:
         if not request.topic_name:
-            raise failures.topic_empty()
+            raise rpc_errors.topic_empty()
         if request.topic_name not in self._org.schemas:
-            raise failures.topic_not_found(request.topic_name)
+            raise rpc_errors.topic_not_found(request.topic_name)
         schema = self._org.schemas[request.topic_name]
         return pb.TopicInfo(
             topic_name=request.topic_name,
@@ -126,7 +123,7 @@ class PubSubServer:
     def _get_schema(self, request: pb.SchemaRequest, rpc_id: str) -> pb.SchemaInfo:
         schema = self._org.schema_by_id(request.schema_id)
         if schema is None:
-            raise failures.schema_id_refused(request.schema_id)
+            raise rpc_errors.schema_id_refused(request.schema_id)
         return pb.SchemaInfo(schema_json=schema.schema_json, schema_id=schema.schema_id, rpc_id=rpc_id)
 
     def _publish(self, request: pb.PublishRequest, rpc_id: str) -> pb.PublishResponse:
@@ -135,10 +132,11 @@ class PubSubServer:
     def _unary(self, method: str, answer: Callable[[Any, str], Any]) -> Callable[[Any, Context], Awaitable[Any]]:
         async def handle(request: Any, context: Context) -> Any:
             call = self._open(method, context)
+            faults = CallFaults(call, self._org.faults)
             try:
                 self._authorize(context)
-                await call.begin(getattr(request, "topic_name", None) or None)
-                await call.before_response()
+                await faults.begin(getattr(request, "topic_name", None) or None)
+                await faults.before_response()
                 return answer(request, call.rpc_id)
             except RpcError as failure:
                 await self._abort(context, failure, call)
@@ -193,7 +191,7 @@ class PubSubServer:
     async def _publish_stream(self, requests: Any, context: Context, call: Call) -> None:
         await PublishStream(self._org, call, context.write).run(requests)
 
-    def _stream_rng(self) -> random.Random:
+    def _stream_rng(self) -> SeededRandom:
         self._streams += 1
         return seeded(self._org.settings.seed, f"stream {self._streams}")
 
@@ -202,7 +200,6 @@ class PubSubServer:
         call = Call(
             method,
             self._org.new_id(),
-            faults=self._org.faults,
             token=token,
             owner=self._org.tokens.owner(token),
             peer=context.peer(),
@@ -218,7 +215,7 @@ class PubSubServer:
         trailers: tuple[tuple[str, str], ...] = ()
         if failure.error_code is not None:
             trailers = (
-                ("error-code", failures.PREFIX + failure.error_code),
+                ("error-code", rpc_errors.PREFIX + failure.error_code),
                 ("rpc-id", call.rpc_id),
                 ("type", call.rpc),
             )

@@ -1,11 +1,11 @@
 """One Subscribe call: where it reads, how much it may send, and the bytes of its next response. No I/O, no clock."""
 
-import random
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from simulator.events import frames
-from simulator.faults import failures
+from simulator.events import protobuf_bytes
+from simulator.events.seeded import SeededRandom
+from simulator.faults import rpc_errors
 from simulator.org.event_log import EventLog, Preset, UnknownTopicError
 from simulator.org.replay_ids import ReplayIdError
 from simulator.pubsub.credit import Credit
@@ -41,7 +41,7 @@ class Subscription:
     """
 
     def __init__(
-        self, log: EventLog, *, rpc_id: str, rng: random.Random, split_share: float, settle_ms: int = 0
+        self, log: EventLog, *, rpc_id: str, rng: SeededRandom, split_share: float, settle_ms: int = 0
     ) -> None:
         self._log = log
         self._settle_ms = settle_ms
@@ -101,7 +101,7 @@ class Subscription:
             self.topic = request.topic_name
             return
         if request.topic_name and request.topic_name != self.topic:
-            raise failures.topic_mismatch(request.topic_name, self.topic)
+            raise rpc_errors.topic_mismatch(request.topic_name, self.topic)
         self._credit.request(request.num_requested)
 
     def ready(self, now_ms: int) -> int:
@@ -119,31 +119,33 @@ class Subscription:
         if batch is None:
             return None
         self._cursor = batch.cursor
-        pending = self._credit.spend(len(batch.frames))
-        data = frames.fetch_response(batch.frames, batch.last_replay_id, self._rpc_id, pending)
-        return Response(data, len(batch.frames))
+        pending = self._credit.spend(len(batch.events))
+        data = protobuf_bytes.fetch_response(batch.events, batch.last_replay_id, self._rpc_id, pending)
+        return Response(data, len(batch.events))
 
     def keepalive(self, now_ms: int) -> Response:
         """An empty response with the position that is safe to resume from. Only while there is no event to send."""
-        return Response(frames.fetch_response([], self._log.keepalive_id(now_ms), self._rpc_id, self._credit.pending))
+        return Response(
+            protobuf_bytes.fetch_response([], self._log.keepalive_id(now_ms), self._rpc_id, self._credit.pending)
+        )
 
     def _start(self, request: FetchRequest, now_ms: int) -> int:
         if not request.topic_name:
-            raise failures.topic_empty()
+            raise rpc_errors.topic_empty()
         try:
             preset = Preset(request.replay_preset)
         except ValueError as error:
-            raise failures.preset_unknown(request.replay_preset) from error
+            raise rpc_errors.preset_unknown(request.replay_preset) from error
         if preset is Preset.CUSTOM and not request.replay_id:
-            raise failures.replay_id_missing()
+            raise rpc_errors.replay_id_missing()
         if preset is Preset.LATEST and self._settle_ms:
             self._settled_at_ms = now_ms + self._settle_ms
         try:
             return self._log.start(request.topic_name, preset, request.replay_id, now_ms)
         except UnknownTopicError as error:
-            raise failures.topic_not_found(request.topic_name) from error
+            raise rpc_errors.topic_not_found(request.topic_name) from error
         except ReplayIdError as error:
-            raise failures.replay_id_corrupted() from error
+            raise rpc_errors.replay_id_corrupted() from error
 
     def _settled(self, now_ms: int) -> bool:
         if self._settled_at_ms is None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from simulator.events import entries
 from simulator.events.entries import Json
-from simulator.events.facts import Expectation, Facts, RoutingFacts
-from simulator.scenario.contents import BUILDERS
-from simulator.scenario.notices import NOTICES, notice
-from simulator.scenario.plan import CHANNEL_ADDRESS_ID, RoutingPlan, Script, Step, StepKind
+from simulator.events.event_facts import EventFacts, RoutingRequestFacts
+from simulator.events.expectation import Expectation
+from simulator.scenario.message_formats import BUILDERS
+from simulator.scenario.script import CHANNEL_ADDRESS_ID, RoutingPlan, Script, Step, StepKind
+from simulator.scenario.system_entries import SYSTEM_ENTRY_STEPS, notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Rendered:
 
     event_type: str
     payload: Json
-    facts: Facts
+    facts: EventFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def render(script: Script, step: Step, moment: Moment) -> Rendered:
         at_ms=moment.at_ms,
         extra=extra,
     )
-    facts = Facts(
+    facts = EventFacts(
         event_type="Interaction",
         conversation_id=conversation_id,
         entry_type=entry["entryType"],
@@ -92,7 +93,7 @@ def render_state(script: Script, moment: Moment, entry: Json, *, sender: Json, n
         entry=entry,
         at_ms=moment.at_ms,
     )
-    facts = Facts(
+    facts = EventFacts(
         event_type="Interaction",
         conversation_id=script.conversation_id,
         entry_type=entry["entryType"],
@@ -103,7 +104,7 @@ def render_state(script: Script, moment: Moment, entry: Json, *, sender: Json, n
 
 
 def _author(script: Script, step: Step, moment: Moment) -> tuple[Json, str, Json | None]:
-    if step.kind in NOTICES:
+    if step.kind in SYSTEM_ENTRY_STEPS:
         return entries.participant("conversation", "automated", "System"), "System", None
     match step.kind:
         case StepKind.ECHO:
@@ -206,7 +207,7 @@ def _routing_requested(script: Script, plan: RoutingPlan) -> Rendered:
         channel_data=channel_data,
         work_record_id=work_item_id,
     )
-    routing = RoutingFacts(
+    routing = RoutingRequestFacts(
         routing_type=plan.routing_type,
         target_kind=plan.target_kind,
         target_id=plan.target_id,
@@ -216,7 +217,7 @@ def _routing_requested(script: Script, plan: RoutingPlan) -> Rendered:
         channel_address_id=CHANNEL_ADDRESS_ID,
         end_user_subject=script.end_user_subject,
     )
-    facts = Facts(
+    facts = EventFacts(
         event_type="RoutingRequested",
         conversation_id=script.conversation_id,
         expect=Expectation.ROUTING_REQUEST,

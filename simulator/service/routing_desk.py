@@ -11,9 +11,9 @@ from enum import StrEnum
 
 import msgspec
 
-from simulator.events.facts import RoutingFacts
-
-WORK_ITEM_CHARS = 15  # record ids are compared without the 3-character checksum of the 18-character form
+from simulator.events.event_facts import RoutingRequestFacts
+from simulator.service.errors import CallRejectedError
+from simulator.service.request_bodies import WORK_ITEM_CHARS, RoutingResultBody
 
 
 class Conclusion(StrEnum):
@@ -43,7 +43,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool
 
 
-class Request(msgspec.Struct, kw_only=True):
+class RoutingRequest(msgspec.Struct, kw_only=True):
     """One routing request. `concluded` is None while it is open."""
 
     request_id: str
@@ -59,30 +59,11 @@ class Request(msgspec.Struct, kw_only=True):
     concluded: Conclusion | None = None
     concluded_at_ms: int | None = None
     answers: list[AnswerRecord] = []
-    facts: RoutingFacts
+    facts: RoutingRequestFacts
 
     def conclude(self, conclusion: Conclusion, now_ms: int) -> None:
         self.concluded = conclusion
         self.concluded_at_ms = now_ms
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A well-formed `routingResult` body."""
-
-    work_item_id: str
-    conversation_id: str
-    routing_type: str | None
-    success: bool
-    externally_routed: bool
-    error_message: str | None
-
-
-class AnswerRejectedError(Exception):
-    """The call names nothing that can be answered. `code` is one of the Interaction Service API's error codes."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class RoutingDesk:
@@ -90,10 +71,12 @@ class RoutingDesk:
 
     def __init__(self, timeout_ms: int) -> None:
         self._timeout_ms = timeout_ms
-        self._requests: dict[str, Request] = {}
-        self._of_conversation: dict[str, list[Request]] = {}
+        self._requests: dict[str, RoutingRequest] = {}
+        self._of_conversation: dict[str, list[RoutingRequest]] = {}
         self._open_ids: set[str] = set()
-        self._deadlines: list[tuple[int, int, Request]] = []  # a heap; the number keeps requests from being compared
+        self._deadlines: list[
+            tuple[int, int, RoutingRequest]
+        ] = []  # a heap; the number keeps requests from being compared
         self._conversations: set[str] = set()
         self._conversation_of_work_item: dict[str, str] = {}
         self._work_item_of_conversation: dict[str, str] = {}
@@ -108,21 +91,21 @@ class RoutingDesk:
 
     def open(
         self,
-        facts: RoutingFacts,
+        facts: RoutingRequestFacts,
         *,
         topic: str,
         event_uuid: str,
         conversation_id: str,
         created_at_ms: int,
         planned: Planned,
-    ) -> Request:
+    ) -> RoutingRequest:
         """Start the timer of a request. A repeat of its event changes nothing and returns what became of it."""
         request_id = facts.event_id or event_uuid
         known = self._requests.get(request_id)
         if known is not None:
             return known
         self.note_conversation(conversation_id, facts.work_item_id)
-        request = Request(
+        request = RoutingRequest(
             request_id=request_id,
             event_uuid=event_uuid,
             topic=topic,
@@ -141,18 +124,18 @@ class RoutingDesk:
         self._of_conversation.setdefault(conversation_id, []).append(request)
         return request
 
-    def answer(self, answer: Answer, now_ms: int) -> Request:
-        """Conclude the oldest open request that the answer means. Raises `AnswerRejectedError` when there is none."""
+    def answer(self, answer: RoutingResultBody, now_ms: int) -> RoutingRequest:
+        """Conclude the oldest open request that the answer means. Raises `CallRejectedError` when there is none."""
         try:
             request = self._meant(answer, now_ms)
-        except AnswerRejectedError:
+        except CallRejectedError:
             self.rejected_answers += 1
             raise
         request.answers.append(AnswerRecord(success=answer.success, at_ms=now_ms, accepted=True))
         self._conclude(request, Conclusion.ROUTED if answer.success else Conclusion.REFUSED, now_ms)
         return request
 
-    def cancel(self, request_id: str, now_ms: int) -> Request | None:
+    def cancel(self, request_id: str, now_ms: int) -> RoutingRequest | None:
         """The rep withdraws a request; None when it is unknown or has ended otherwise."""
         request = self._requests.get(request_id)
         if request is None or request.concluded not in {None, Conclusion.ROUTED}:
@@ -160,7 +143,7 @@ class RoutingDesk:
         self._conclude(request, Conclusion.CANCELLED, now_ms)
         return request
 
-    def conclude_overdue(self, now_ms: int) -> list[Request]:
+    def conclude_overdue(self, now_ms: int) -> list[RoutingRequest]:
         """End the requests whose time is over at `now_ms`; return them, oldest first."""
         overdue = []
         while self._deadlines and self._deadlines[0][0] <= now_ms:
@@ -170,38 +153,38 @@ class RoutingDesk:
                 overdue.append(request)
         return overdue
 
-    def get(self, request_id: str) -> Request | None:
+    def get(self, request_id: str) -> RoutingRequest | None:
         return self._requests.get(request_id)
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[RoutingRequest]:
         """All requests, in the order in which they were published."""
         return list(self._requests.values())
 
     def check_conversation(self, conversation_id: str) -> None:
-        """Raises `AnswerRejectedError` for a conversation of which no event has told."""
+        """Raises `CallRejectedError` for a conversation of which no event has told."""
         if conversation_id not in self._conversations:
-            raise AnswerRejectedError(10018, "the conversation identifier is unknown to this org")
+            raise CallRejectedError(10018, "the conversation identifier is unknown to this org")
 
     def check_work_item(self, work_item_id: str, conversation_id: str | None) -> None:
-        """Raises `AnswerRejectedError` when no session has this id, or one of another conversation has it."""
+        """Raises `CallRejectedError` when no session has this id, or one of another conversation has it."""
         owner = self._conversation_of_work_item.get(work_item_id[:WORK_ITEM_CHARS])
         if owner is None:
-            raise AnswerRejectedError(15111, "no messaging session has this workItemId")
+            raise CallRejectedError(15111, "no messaging session has this workItemId")
         if conversation_id is not None and owner != conversation_id:
-            raise AnswerRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
+            raise CallRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
 
     def conversation_of(self, work_item_id: str) -> str:
         """The conversation of a work item that `check_work_item` knows."""
         return self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]]
 
     def work_item_of(self, conversation_id: str) -> str:
-        """The messaging session of a conversation. Raises `AnswerRejectedError` when it has none."""
+        """The messaging session of a conversation. Raises `CallRejectedError` when it has none."""
         found = self._work_item_of_conversation.get(conversation_id)
         if found is None:
-            raise AnswerRejectedError(10071, "the conversation has no messaging session")
+            raise CallRejectedError(10071, "the conversation has no messaging session")
         return found
 
-    def newest_of(self, conversation_id: str, routing_type: str | None) -> Request | None:
+    def newest_of(self, conversation_id: str, routing_type: str | None) -> RoutingRequest | None:
         """The newest routing request of a conversation, of this routing type when one is given."""
         requests = self._of_conversation.get(conversation_id, [])
         return next((each for each in reversed(requests) if routing_type in {None, each.routing_type}), None)
@@ -217,11 +200,11 @@ class RoutingDesk:
             counts[request.concluded.value if request.concluded is not None else "open"] += 1
         return counts
 
-    def _conclude(self, request: Request, conclusion: Conclusion, now_ms: int) -> None:
+    def _conclude(self, request: RoutingRequest, conclusion: Conclusion, now_ms: int) -> None:
         request.conclude(conclusion, now_ms)
         self._open_ids.discard(request.request_id)
 
-    def _meant(self, answer: Answer, now_ms: int) -> Request:
+    def _meant(self, answer: RoutingResultBody, now_ms: int) -> RoutingRequest:
         self.check_conversation(answer.conversation_id)
         self.check_work_item(answer.work_item_id, answer.conversation_id)
         named = [
@@ -234,4 +217,4 @@ class RoutingDesk:
             return in_time[0]
         if named:
             named[-1].answers.append(AnswerRecord(success=answer.success, at_ms=now_ms, accepted=False))
-        raise AnswerRejectedError(10089, "no open routing request: unknown, concluded or out of time")
+        raise CallRejectedError(10089, "no open routing request: unknown, concluded or out of time")

@@ -5,7 +5,7 @@ from aiohttp import web
 from simulator.org.event_log import UnknownTopicError
 from simulator.org.org import Org
 from simulator.scenario.options import ScenarioOptions
-from simulator.scenario.stage import Progress, ScenarioRunningError, Stage
+from simulator.scenario.runner import Progress, ScenarioRunner, ScenarioRunningError
 from simulator.web import admin_messages as messages
 from simulator.web.admin_changes import AdminChanges
 from simulator.web.admin_faults import AdminFaults
@@ -20,9 +20,9 @@ OPENAPI_PATH = "/openapi.json"
 class Admin:
     """The handlers. Wrong input is answered with 4xx and `{code, message}`."""
 
-    def __init__(self, org: Org, stage: Stage) -> None:
+    def __init__(self, org: Org, scenarios: ScenarioRunner) -> None:
         self._org = org
-        self._stage = stage
+        self._scenarios = scenarios
 
     def routes(self) -> list[web.RouteDef]:
         rows = self.endpoints()
@@ -130,7 +130,7 @@ class Admin:
         return messages.LedgerPage(
             events=page,
             next=page[-1].index if page else after,
-            finished=self._stage.finished and after + len(page) >= len(self._org.ledger),
+            finished=self._scenarios.finished and after + len(page) >= len(self._org.ledger),
         )
 
     async def _routing(self, _asked: Asked) -> messages.RoutingReply:
@@ -159,16 +159,16 @@ class Admin:
         )
 
     async def _scenario(self, _asked: Asked) -> Progress:
-        return self._stage.progress()
+        return self._scenarios.progress()
 
     async def _start_scenario(self, asked: Asked) -> Progress:
         try:
-            self._stage.start(asked.body)
+            self._scenarios.start(asked.body)
         except UnknownTopicError as error:
             raise unknown_topic(self._org, error) from error
         except ScenarioRunningError as error:
             raise RefusedError(409, str(error)) from error
-        return self._stage.progress()
+        return self._scenarios.progress()
 
     async def _revoke(self, asked: Asked) -> messages.RevokeReply:
         return messages.RevokeReply(revoked=self._org.tokens.revoke(asked.body.token))

@@ -1,9 +1,9 @@
 """The call that publishes change events."""
 
-from simulator.events.change_events import Change
+from simulator.events.change_events import EntityChange
 from simulator.events.event_schema import PayloadError
 from simulator.org.event_log import UnknownTopicError
-from simulator.org.ledger import Entry
+from simulator.org.ledger import LedgerEntry
 from simulator.org.org import Org
 from simulator.web.admin_topics import unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
@@ -22,13 +22,13 @@ class AdminChanges:
                 path="/v1/changes",
                 summary="Publish the change event of an entity",
                 answer=self._publish,
-                body=Change,
-                reply=Entry,
+                body=EntityChange,
+                reply=LedgerEntry,
                 status=201,
             )
         ]
 
-    async def _publish(self, asked: Asked) -> Entry:
+    async def _publish(self, asked: Asked) -> LedgerEntry:
         try:
             return self._org.publish_change(asked.body)
         except PayloadError as error:

@@ -1,8 +1,8 @@
 """The calls about faults: order one, list them, take one back."""
 
 from simulator.events.event_schema import PayloadError
-from simulator.faults.book import FaultRefusedError, Order
 from simulator.faults.fault import AnyFault
+from simulator.faults.fault_book import FaultRefusedError, Order
 from simulator.org.event_log import UnknownTopicError
 from simulator.org.org import Org
 from simulator.web import admin_messages as messages

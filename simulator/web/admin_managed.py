@@ -1,8 +1,8 @@
 """The calls about managed subscriptions, which an administrator of a real org makes with the Tooling API."""
 
-from simulator.faults import failures
+from simulator.faults import rpc_errors
 from simulator.org.event_log import UnknownTopicError
-from simulator.org.managed import ManagedSubscription, TooManyError
+from simulator.org.managed_subscriptions import ManagedSubscription, TooManyError
 from simulator.org.org import Org
 from simulator.web import admin_messages as messages
 from simulator.web.admin_topics import unknown_topic
@@ -74,14 +74,14 @@ class AdminManaged:
         if asked.body.state is not None:
             found.state = asked.body.state
         if found.state == "STOP" and found.active is not None:
-            self._org.calls.cut(failures.managed_stopped(), rpc_id=found.active)
+            self._org.calls.cut(rpc_errors.managed_stopped(), rpc_id=found.active)
         return found
 
     async def _delete_managed(self, asked: Asked) -> ManagedSubscription:
         found = self._found(asked)
         self._org.managed.remove(found.developer_name)
         if found.active is not None:
-            self._org.calls.cut(failures.managed_deleted(), rpc_id=found.active)
+            self._org.calls.cut(rpc_errors.managed_deleted(), rpc_id=found.active)
         return found
 
     def _found(self, asked: Asked) -> ManagedSubscription:

@@ -9,7 +9,7 @@ from schemas.proto import pubsub_api_pb2 as pb
 from simulator.events import entries
 from simulator.events.event_schema import DeclaredSchema, PayloadError
 from simulator.org.event_log import UnknownTopicError
-from simulator.org.ledger import Entry
+from simulator.org.ledger import LedgerEntry
 from simulator.org.org import Org
 from simulator.web import admin_messages as messages
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
@@ -55,7 +55,7 @@ class AdminTopics:
                 summary="Publish one event",
                 answer=self._publish,
                 body=messages.PublishBody,
-                reply=Entry,
+                reply=LedgerEntry,
                 status=201,
             ),
         ]
@@ -87,14 +87,14 @@ class AdminTopics:
             raise unknown_topic(self._org, error) from error
         if batch is None:
             return messages.EventPage(events=[], next=asked.query.after)
-        frames = b"".join(part for frame in batch.frames for part in frame)
-        first = batch.cursor - len(batch.frames)
+        frames = b"".join(part for frame in batch.events for part in frame)
+        first = batch.cursor - len(batch.events)
         retained = [
             self._retained(first + at, event) for at, event in enumerate(pb.FetchResponse.FromString(frames).events)
         ]
         return messages.EventPage(events=retained, next=batch.cursor)
 
-    async def _publish(self, asked: Asked) -> Entry:
+    async def _publish(self, asked: Asked) -> LedgerEntry:
         topic = _topic_of(asked)
         try:
             return _publish(self._org, topic, asked.body)
@@ -133,7 +133,7 @@ def _topic_of(asked: Asked) -> str:
     return f"/{asked.path['kind']}/{asked.path['name']}"
 
 
-def _publish(org: Org, topic: str, body: messages.PublishBody) -> Entry:
+def _publish(org: Org, topic: str, body: messages.PublishBody) -> LedgerEntry:
     if body.payload_base64 is not None:
         payload = base64.b64decode(body.payload_base64, validate=True)
         return org.publish_bytes(topic, payload, event_uuid=body.event_uuid)

@@ -7,9 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from simulator.org.org import Org
-from simulator.service import service_bodies as bodies
-from simulator.service.routing_answers import read_answer
-from simulator.service.routing_desk import AnswerRejectedError
+from simulator.service import request_bodies as bodies
+from simulator.service.errors import CallRejectedError
 from simulator.web.json_replies import error_reply, json_reply
 
 _BASE = "/api/v1"
@@ -48,13 +47,13 @@ def _check_context_type(headers: Mapping[str, str]) -> None:
 
 
 class _Calls:
-    """What each call does with its body; each returns its reply and raises `AnswerRejectedError`."""
+    """What each call does with its body; each returns its reply and raises `CallRejectedError`."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
 
     def routing_result(self, body: bytes) -> Any:
-        self._org.answer_routing(read_answer(body))
+        self._org.answer_routing(bodies.read_routing_result(body))
         return _SUCCESS
 
     def route(self, body: bytes) -> Any:
@@ -109,7 +108,7 @@ def _served(org: Org, method: str, api: str, call: Callable[[bytes], Any], statu
             reply = call(await request.read())
         except _CallRefusedError as refused:
             return error_reply(refused.status, refused.code, str(refused))
-        except AnswerRejectedError as rejected:
+        except CallRejectedError as rejected:
             org.service.rejected[rejected.code] += 1
             return error_reply(400, rejected.code, str(rejected))
         org.service.calls[f"{method} {api}"] += 1

@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.pubsub.error_codes import STATUS_OF
+from simulator.faults.error_codes import STATUS_OF
 from tests.support.faulty_org import faulty
 from tests.support.pubsub_client import (
     CUSTOM,

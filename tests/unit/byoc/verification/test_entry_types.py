@@ -10,7 +10,7 @@ from byoc.partner.received import Line
 from byoc.verification.entry_types import Fate, TypeCount, count_types
 from byoc.verification.evidence import Evidence, Published
 from schemas.records import Delivery, OutboundEvent
-from simulator.events.facts import EXPECTED_OF
+from simulator.events.expectation import EXPECTED_OF
 from tests.support.public_schema import PublicSchema, SchemaFile
 
 

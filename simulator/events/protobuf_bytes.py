@@ -8,7 +8,7 @@ connector, the thing that a benchmark measures. A test parses the bytes back wit
 from collections.abc import Iterable
 from itertools import chain
 
-Frame = tuple[bytes, ...]
+EventParts = tuple[bytes, ...]
 """One `events` field of a FetchResponse, in parts; preloaded events share the parts that repeat."""
 
 # Tags: field number << 3 | wire type (2 = length-delimited, 0 = varint).
@@ -44,17 +44,19 @@ def producer_event(event_id: str, schema_id: str, payload: bytes) -> bytes:
     return b"".join((*identity, _FIELD_3, varint(len(payload)), payload))
 
 
-def event_frame(event: bytes, replay_id: bytes) -> bytes:
+def consumer_event(event: bytes, replay_id: bytes) -> bytes:
     """One `events` field of a FetchResponse: a serialised `ProducerEvent` and its replay id as a `ConsumerEvent`."""
     head = _FIELD_1 + varint(len(event))
     tail = _FIELD_2 + varint(len(replay_id)) + replay_id
     return b"".join((_FIELD_1, varint(len(head) + len(event) + len(tail)), head, event, tail))
 
 
-def fetch_response(frames: Iterable[Frame], latest_replay_id: bytes, rpc_id: str, pending_num_requested: int) -> bytes:
-    """A serialised `FetchResponse`; without frames it is a keepalive."""
+def fetch_response(
+    events: Iterable[EventParts], latest_replay_id: bytes, rpc_id: str, pending_num_requested: int
+) -> bytes:
+    """A serialised `FetchResponse`; without events it is a keepalive."""
     rpc = rpc_id.encode()
     tail = [_FIELD_2, varint(len(latest_replay_id)), latest_replay_id, _FIELD_3, varint(len(rpc)), rpc]
     if pending_num_requested > 0:  # proto3 leaves a zero out
         tail += [_FIELD_4_VARINT, varint(pending_num_requested)]
-    return b"".join(chain(chain.from_iterable(frames), tail))
+    return b"".join(chain(chain.from_iterable(events), tail))

@@ -3,30 +3,30 @@
 import msgspec
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.events.facts import UNREADABLE, Facts
+from simulator.events.event_facts import UNREADABLE, EventFacts
 from simulator.faults.fault import Damage, WrongReplayId
 from simulator.org import replay_ids
-from simulator.org.ledger import Entry
+from simulator.org.ledger import LedgerEntry
 from simulator.service.routing_desk import Planned
 
 _UNKNOWN_SCHEMA = "AAAAAAAAAAAAAAAAAAAAAA"  # the form of an id, and the fingerprint of nothing
 _LOW_ID = replay_ids.encode(1)
 
 
-class Landing(msgspec.Struct, frozen=True, kw_only=True):
+class PendingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A serialised `ProducerEvent` and what is known of it. `shown_id` replaces the replay id that subscribers see."""
 
     topic: str
     serialised: bytes
-    facts: Facts
+    facts: EventFacts
     event_uuid: str
     created_at_ms: int
     planned: Planned = Planned.ANSWER
     shown_id: bytes | None = None
 
-    def provisional(self) -> Entry:
+    def provisional(self) -> LedgerEntry:
         """What can be said of an event that has no place on the bus yet: its index is 0."""
-        return Entry(
+        return LedgerEntry(
             index=0,
             event_uuid=self.event_uuid,
             replay_id=b"",
@@ -43,7 +43,7 @@ class Landing(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def altered(event: Landing, fault: Damage | WrongReplayId) -> Landing:
+def altered(event: PendingEvent, fault: Damage | WrongReplayId) -> PendingEvent:
     """The event after the fault. A damaged one has no facts any more: nobody can read them out of it."""
     if isinstance(fault, WrongReplayId):
         return msgspec.structs.replace(event, shown_id=b"" if fault.which == "none" else _LOW_ID)

@@ -1,13 +1,13 @@
 """One ManagedSubscribe call: a subscription whose position the org keeps, and which commits move. No I/O, no clock."""
 
-import random
 from typing import Any
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.faults import failures
+from simulator.events.seeded import SeededRandom
+from simulator.faults import rpc_errors
 from simulator.org import replay_ids
 from simulator.org.event_log import EventLog, Preset
-from simulator.org.managed import ManagedSubscription, ManagedSubscriptions, is_id
+from simulator.org.managed_subscriptions import ManagedSubscription, ManagedSubscriptions, is_id
 from simulator.org.replay_ids import ReplayIdError
 from simulator.pubsub.subscription import Response, Subscription
 
@@ -21,7 +21,7 @@ class ManagedStream(Subscription):
         subscriptions: ManagedSubscriptions,
         *,
         rpc_id: str,
-        rng: random.Random,
+        rng: SeededRandom,
         split_share: float,
         commit_timeout_s: float,
         release_ms: int,
@@ -53,10 +53,10 @@ class ManagedStream(Subscription):
         elif request.HasField("commit_replay_id_request"):
             self._commit(self._held, request.commit_replay_id_request, now_ms)
         elif not request.num_requested:
-            raise failures.managed_request_refused("fetch.request.invalid", "The request asks for nothing.")
+            raise rpc_errors.managed_request_refused("fetch.request.invalid", "The request asks for nothing.")
         if request.num_requested < 0:
             text = f"num_requested is {request.num_requested}; it must be zero or more."
-            raise failures.managed_request_refused("fetch.request.events.invalid", text)
+            raise rpc_errors.managed_request_refused("fetch.request.events.invalid", text)
         if request.num_requested:
             self._credit.request(request.num_requested)
 
@@ -82,7 +82,7 @@ class ManagedStream(Subscription):
             self._last_commit_s = now_s
             self._committed = False
         if now_s - self._last_commit_s >= self._commit_timeout_s:
-            raise failures.no_commits(self._commit_timeout_s)
+            raise rpc_errors.no_commits(self._commit_timeout_s)
         return self._last_commit_s + self._commit_timeout_s
 
     def close(self, *, in_order: bool, now_ms: int) -> None:
@@ -101,23 +101,23 @@ class ManagedStream(Subscription):
 
     def _open(self, request: Any, now_ms: int) -> ManagedSubscription:
         if request.auth_refresh:
-            raise failures.managed_request_refused("auth.request.restricted", "auth_refresh is not for clients.")
+            raise rpc_errors.managed_request_refused("auth.request.restricted", "auth_refresh is not for clients.")
         if request.HasField("commit_replay_id_request"):
-            raise failures.managed_request_refused("commit.request.restricted", "The first request cannot commit.")
+            raise rpc_errors.managed_request_refused("commit.request.restricted", "The first request cannot commit.")
         # The code's name says empty; the service is said to send it when both are given, too.
         if bool(request.subscription_id) is bool(request.developer_name):
             text = "Either the subscription id or the developer name must be given."
-            raise failures.managed_request_refused("id.or.developer.name.empty", text)
+            raise rpc_errors.managed_request_refused("id.or.developer.name.empty", text)
         if request.subscription_id and not is_id(request.subscription_id):
-            raise failures.managed_request_refused("subscription.id.invalid", "The subscription id is malformed.")
+            raise rpc_errors.managed_request_refused("subscription.id.invalid", "The subscription id is malformed.")
         found = self._find(request)
         if found is None:
             code = "subscription.id.not.found" if request.subscription_id else "developer.name.not.found"
-            raise failures.managed_not_found(code)
+            raise rpc_errors.managed_not_found(code)
         if found.state == "STOP":
-            raise failures.managed_stopped()
+            raise rpc_errors.managed_stopped()
         if found.is_taken(now_ms):
-            raise failures.managed_taken()
+            raise rpc_errors.managed_taken()
         return found
 
     def _start_of(self, held: ManagedSubscription, now_ms: int) -> int:

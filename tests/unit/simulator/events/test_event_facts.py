@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.events import entries
+from simulator.events.event_facts import read_facts
 from simulator.events.event_schema import EventSchema, PayloadError, PlatformEvent
-from simulator.events.facts import Expectation, read_facts
+from simulator.events.expectation import Expectation
 
 SCHEMA = EventSchema("/event/ByocOutbound__e", "EventType__c", "EventPayload__c")
 

@@ -5,15 +5,15 @@ the scenario, cut at the ids, and published again and again with fresh ids: the 
 are in the log only, not in the ledger, and start no routing timer.
 """
 
-from simulator.events import entries, frames
+from simulator.events import entries, protobuf_bytes
 from simulator.events.event_schema import EventSchema, PlatformEvent
-from simulator.events.frames import Frame
+from simulator.events.protobuf_bytes import EventParts
 from simulator.events.seeded import new_uuid, seeded
 from simulator.org import replay_ids
 from simulator.org.org import Org
-from simulator.scenario.options import Kind, ScenarioOptions
-from simulator.scenario.plan import Script, Step, StepKind, write_script
+from simulator.scenario.options import ActivityKind, ScenarioOptions
 from simulator.scenario.render import Moment, render
+from simulator.scenario.script import Script, Step, StepKind, write_script
 
 TEMPLATES = 2_000
 CONVERSATIONS = 1_000
@@ -37,7 +37,7 @@ class _Template:
             begin = at + _UUID_CHARS
         self._parts.append(body[begin:])
 
-    def filled(self, ids: tuple[bytes, bytes, bytes]) -> Frame:
+    def filled(self, ids: tuple[bytes, bytes, bytes]) -> EventParts:
         """The frame's parts with other ids; all but the ids are shared between the calls."""
         parts = self._parts.copy()
         for place, which in self._slots:
@@ -63,7 +63,7 @@ def preload(org: Org, count: int, *, topic: str | None = None) -> None:
 def _templates(schema: EventSchema, seed: int, at_ms: int) -> list[_Template]:
     # Routing requests are left out: their deadline would be over before a benchmark reads them. So is what silences a
     # conversation: templates share conversations, and soon nothing would be delivered.
-    left_out: dict[str, float] = {Kind.ROUTING: 0, Kind.CONSULT: 0, Kind.OPT_OUT: 0}
+    left_out: dict[str, float] = {ActivityKind.ROUTING: 0, ActivityKind.CONSULT: 0, ActivityKind.OPT_OUT: 0}
     options = ScenarioOptions(shares=left_out, duplicate_share=0, steps=12)
     templates: list[_Template] = []
     for number in range(1, _RENDERED_CONVERSATIONS + 1):
@@ -78,8 +78,8 @@ def _template(schema: EventSchema, script: Script, step: Step, seq: int, at_ms: 
     event = PlatformEvent(
         created_at_ms=at_ms, event_type=rendered.event_type, event_payload=entries.as_json(rendered.payload)
     )
-    serialised = frames.producer_event(step.event_uuid, schema.schema_id, schema.encode(event))
-    frame = frames.event_frame(serialised, replay_ids.encode(0))
+    serialised = protobuf_bytes.producer_event(step.event_uuid, schema.schema_id, schema.encode(event))
+    frame = protobuf_bytes.consumer_event(serialised, replay_ids.encode(0))
     return _Template(frame, (step.event_uuid.encode(), step.entry_id.encode(), script.conversation_id.encode()))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from simulator.clock import Clock
 from simulator.events.event_schema import AddedField, DeclaredSchema, EventSchema, PlatformEvent
 from simulator.faults import fault as ordered
-from simulator.faults.failures import closed_by_migration, token_refused
+from simulator.faults.rpc_errors import closed_by_migration, token_refused
 from simulator.org.allocation import Allocation
 from simulator.org.event_log import EventLog
 from simulator.org.open_calls import OpenCalls
@@ -14,7 +14,7 @@ from simulator.org.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happenings:
+class FaultEffects:
     """The parts of an org that can be hit. `schema` gives what a topic (null: the first) has now, `install` another.
 
     `maintenance` is called with the seconds that the Pub/Sub API is to be gone.

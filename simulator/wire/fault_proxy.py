@@ -11,8 +11,8 @@ import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from simulator.wire.fault_marks import FaultMark, MarkKind, find_mark
 from simulator.wire.http2 import CANCEL, PREFACE, Frame, FrameReader, FrameType, data_before, goaway, rst_stream
-from simulator.wire.marks import Mark, MarkKind, find_mark
 
 _READ_BYTES = 256 * 1024
 _MESSAGE_PREFIX = 5  # of every gRPC message: one byte of flags and its length
@@ -33,7 +33,7 @@ class _Pair:
     tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
 
 
-class Edge:
+class FaultProxy:
     """Listens for clients; `upstream_port` is the gRPC server's on this machine."""
 
     def __init__(self, upstream_port: int, secret: bytes) -> None:
@@ -107,7 +107,7 @@ class Edge:
             pair.client.write(piece.raw if isinstance(piece, Frame) else piece)
             await pair.client.drain()
 
-    async def _obey(self, mark: Mark, stream: int, pair: _Pair) -> bool:
+    async def _obey(self, mark: FaultMark, stream: int, pair: _Pair) -> bool:
         """Do what the mark says; True when the connection is over."""
         match mark.kind:
             case MarkKind.RESET:

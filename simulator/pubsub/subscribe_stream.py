@@ -5,11 +5,12 @@ import math
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
-from simulator.faults import failures
-from simulator.org.open_calls import Call, PlainEnd, WireFault
+from simulator.faults import rpc_errors
+from simulator.org.open_calls import Call
 from simulator.org.org import Org
+from simulator.pubsub.call_faults import CallFaults, PlainEnd, WireFault
 from simulator.pubsub.subscription import Response, Subscription
-from simulator.wire.marks import Mark, MarkKind
+from simulator.wire.fault_marks import FaultMark, MarkKind
 
 _GATHER_S = 0.002
 _LAST_WORD_S = 0.02  # a client that was lost looks as if it had closed its side, until this call is cancelled
@@ -24,6 +25,7 @@ class SubscribeStream:
         self._org = org
         self._subscription = subscription
         self._call = call
+        self._faults = CallFaults(call, org.faults)
         self._changed = asyncio.Event()  # a request, an event, a fault, a step of the clock, or the client's last word
         self._failure: Exception | None = None
         self._half_closed = False
@@ -60,7 +62,7 @@ class SubscribeStream:
                 if not self._began:
                     self._is_beginning = True
                     self._call.replay_preset, self._call.replay_id = self._subscription.start_of(request)
-                    await self._call.begin(self._subscription.topic_of(request))
+                    await self._faults.begin(self._subscription.topic_of(request))
                     self._is_beginning = False
                     self._began = True
                 self._take(request)
@@ -87,7 +89,7 @@ class SubscribeStream:
             if self._failure is not None:
                 raise self._failure
             if self._began:
-                await self._call.go_on()
+                await self._faults.go_on()
                 self._subscription.check_idle(clock.monotonic_s())
             if self._subscription.is_starved:
                 await self._gather_credit(clock.monotonic_s() + _GATHER_S)
@@ -101,7 +103,7 @@ class SubscribeStream:
                 response = self._keep_alive(last_response_s)
                 if response is None:
                     continue
-            await self._call.before_response()
+            await self._faults.before_response()
             await write(response.data)
             self._org.tokens.keep_alive(self._call.token)
             self._org.calls.sent(self._call, response.events)
@@ -113,14 +115,14 @@ class SubscribeStream:
         org = self._org
         if not self._subscription.ready(org.clock.now_ms()):
             return self._subscription.next_response(org.clock.now_ms(), 0)
-        if gathering_s := self._call.gathering_s():
+        if gathering_s := self._faults.gathering_s():
             await asyncio.sleep(gathering_s)
         now_ms = org.clock.now_ms()
-        most = self._call.most_events()
+        most = self._faults.most_events()
         left = org.deliveries.left(now_ms)
         if left is not None:
             if not left:
-                raise failures.delivery_limit_exceeded()
+                raise rpc_errors.delivery_limit_exceeded()
             most = min(most, left)
         response = self._subscription.next_response(now_ms, most)
         if response is not None:
@@ -155,9 +157,9 @@ class SubscribeStream:
         if idle_s < settings.zero_credit_close_s or self._is_beginning:
             return None
         if settings.zero_credit_close == "unavailable":
-            raise failures.closed_without_credit(settings.zero_credit_close_s)
+            raise rpc_errors.closed_without_credit(settings.zero_credit_close_s)
         if settings.zero_credit_close == "reset":
-            raise WireFault(Mark(MarkKind.RESET))
+            raise WireFault(FaultMark(MarkKind.RESET))
         raise PlainEnd
 
     async def _gather_credit(self, deadline_s: float) -> None:

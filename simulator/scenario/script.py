@@ -3,14 +3,13 @@
 Everything random is drawn here, ids included. What is left for the play is the time and the sequence number.
 """
 
-import random
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from simulator.events.seeded import new_record_id, new_uuid, seeded
-from simulator.scenario.contents import OTHER_FORMATS, PLAIN_TEXT
-from simulator.scenario.options import Kind, ScenarioOptions
-from simulator.scenario.texts import some_text, some_whisper
+from simulator.events.seeded import SeededRandom, new_record_id, new_uuid, seeded
+from simulator.scenario.message_formats import OTHER_FORMATS, PLAIN_TEXT
+from simulator.scenario.options import ActivityKind, ScenarioOptions
+from simulator.scenario.sentences import some_text, some_whisper
 from simulator.service.routing_desk import Planned
 
 CHANNEL_ADDRESS_ID = "c0ffee00-0000-4000-8000-0000000000c1"
@@ -128,68 +127,68 @@ def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
     )
 
 
-def _middle(rng: random.Random, options: ScenarioOptions, number: int) -> list[tuple[Kind, bool]]:
+def _middle(rng: SeededRandom, options: ScenarioOptions, number: int) -> list[tuple[ActivityKind, bool]]:
     """The kinds in their order; True for those that are to play every step they have."""
     weights = options.weights()
     count = rng.randint(max(1, options.steps // 2), options.steps * 3 // 2)
-    drawn = rng.choices([Kind(name) for name in weights], weights=list(weights.values()), k=count)
+    drawn = rng.choices([ActivityKind(name) for name in weights], weights=list(weights.values()), k=count)
     middle = [(kind, False) for kind in drawn]
     for kind in _called(weights, number):
         middle.insert(rng.randint(0, len(middle)), (kind, True))
     # Accepted work before any routing request: it is the first rep's, and must not count as the joining that a request
     # waits for. An opt-out after everything that is to be delivered.
-    return sorted(middle, key=lambda each: (each[0] is not Kind.WORK_ACCEPTED, each[0] is Kind.OPT_OUT))
+    return sorted(middle, key=lambda each: (each[0] is not ActivityKind.WORK_ACCEPTED, each[0] is ActivityKind.OPT_OUT))
 
 
-def _called(weights: dict[str, float], number: int) -> list[Kind]:
+def _called(weights: dict[str, float], number: int) -> list[ActivityKind]:
     """What this conversation plays whatever is drawn, so that a play of `ROLL_CALL` conversations lacks no kind."""
-    wanted = [Kind(name) for name, weight in weights.items() if weight > 0]
+    wanted = [ActivityKind(name) for name, weight in weights.items() if weight > 0]
     return wanted[number - 1 :: ROLL_CALL] if number <= ROLL_CALL else []
 
 
-def _steps_of(rng: random.Random, kind: Kind, options: ScenarioOptions, *, whole: bool) -> list[Step]:
+def _steps_of(rng: SeededRandom, kind: ActivityKind, options: ScenarioOptions, *, whole: bool) -> list[Step]:
     """The steps of one kind: those that are drawn, or with `whole` one of each that it has."""
     match kind:
-        case Kind.MESSAGE:
+        case ActivityKind.MESSAGE:
             plain = rng.random() < options.plain_text_share
             variant = PLAIN_TEXT if plain else rng.choice(OTHER_FORMATS)
             steps = [_step(rng, StepKind.MESSAGE, text=some_text(rng), variant=variant)]
-        case Kind.ROUTING:
+        case ActivityKind.ROUTING:
             steps = [_step(rng, StepKind.ROUTING_REQUESTED, routing=_routing(rng, options))]
-        case Kind.FLAG:
+        case ActivityKind.FLAG:
             steps = [_step(rng, StepKind.FLAG_RAISED, text=some_whisper(rng)), _step(rng, StepKind.FLAG_LOWERED)]
-        case Kind.NOTE | Kind.INTERNAL:
+        case ActivityKind.NOTE | ActivityKind.INTERNAL:
             steps = [_step(rng, StepKind(kind.value), text=some_whisper(rng))]
-        case Kind.TYPING:
+        case ActivityKind.TYPING:
             steps = [_step(rng, StepKind.TYPING_STARTED), _step(rng, StepKind.TYPING_STOPPED)]
             steps = steps if whole else steps[: rng.randint(1, 2)]
-        case Kind.RECEIPT:
+        case ActivityKind.RECEIPT:
             # Read before delivered is normal.
             receipts = (StepKind.READ, StepKind.DELIVERED)
             steps = [_step(rng, each) for each in (receipts if whole else (rng.choice(receipts),))]
-        case Kind.SUPERVISOR:
+        case ActivityKind.SUPERVISOR:
             steps = [_step(rng, StepKind.SUPERVISOR_JOINED), _step(rng, StepKind.SUPERVISOR_LEFT)]
-        case Kind.QUEUE_POSITION:
+        case ActivityKind.QUEUE_POSITION:
             steps = [_step(rng, StepKind.QUEUE_POSITION, number=rng.randint(1, 20))]
-        case Kind.UNKNOWN | Kind.ECHO | Kind.PROGRESS:
+        case ActivityKind.UNKNOWN | ActivityKind.ECHO | ActivityKind.PROGRESS:
             steps = [_step(rng, StepKind(kind.value), text=some_text(rng))]
-        case Kind.CONSULT | Kind.OPT_OUT:
+        case ActivityKind.CONSULT | ActivityKind.OPT_OUT:
             steps = _silencing(rng, kind)
         case (
-            Kind.CONSENT
-            | Kind.UPLOAD
-            | Kind.DELIVERY_FAILED
-            | Kind.TRANSFER_PROGRESS
-            | Kind.CONFERENCED
-            | Kind.WORK_ACCEPTED
+            ActivityKind.CONSENT
+            | ActivityKind.UPLOAD
+            | ActivityKind.DELIVERY_FAILED
+            | ActivityKind.TRANSFER_PROGRESS
+            | ActivityKind.CONFERENCED
+            | ActivityKind.WORK_ACCEPTED
         ):
             steps = [_step(rng, StepKind(kind.value))]
     return steps
 
 
-def _silencing(rng: random.Random, kind: Kind) -> list[Step]:
+def _silencing(rng: SeededRandom, kind: ActivityKind) -> list[Step]:
     """What must not be delivered for no other reason than what was said before it."""
-    if kind is Kind.CONSULT:
+    if kind is ActivityKind.CONSULT:
         other = new_uuid(rng)  # another conversation, between reps
         said = [_step(rng, StepKind.CONSULTATION, variant=other, text=some_whisper(rng)) for _ in range(2)]
         return [_step(rng, StepKind.CONSULT, variant=other), *said]
@@ -197,7 +196,7 @@ def _silencing(rng: random.Random, kind: Kind) -> list[Step]:
     return [_step(rng, each, text=some_text(rng)) for each in kinds]
 
 
-def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
+def _routing(rng: SeededRandom, options: ScenarioOptions) -> RoutingPlan:
     draw = rng.random()
     planned = Planned.ANSWER
     for candidate, share in (
@@ -238,7 +237,7 @@ def _routing(rng: random.Random, options: ScenarioOptions) -> RoutingPlan:
 
 
 def _step(
-    rng: random.Random,
+    rng: SeededRandom,
     kind: StepKind,
     *,
     text: str = "",
@@ -257,7 +256,7 @@ def _step(
     )
 
 
-def _with_repeats(rng: random.Random, steps: list[Step], share: float) -> list[Step]:
+def _with_repeats(rng: SeededRandom, steps: list[Step], share: float) -> list[Step]:
     return [
         replace(step, repeat_after=rng.randint(0, _LONGEST_REPEAT_GAP)) if rng.random() < share else step
         for step in steps

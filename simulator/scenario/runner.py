@@ -25,7 +25,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     plays: int
 
 
-class Stage:
+class ScenarioRunner:
     """Holds the play that runs, or ran last."""
 
     def __init__(self, org: Org) -> None:

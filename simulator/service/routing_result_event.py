@@ -2,13 +2,18 @@
 
 from simulator.events import entries
 from simulator.events.entries import Json
-from simulator.service.routing_desk import Conclusion, Request
+from simulator.service.routing_desk import Conclusion, RoutingRequest
 
 _REASON_TIMED_OUT = "timeout"
 
 
 def routing_result_payload(
-    request: Request, *, entry_id: str, at_ms: int, error_message: str | None = None, externally_routed: bool = False
+    request: RoutingRequest,
+    *,
+    entry_id: str,
+    at_ms: int,
+    error_message: str | None = None,
+    externally_routed: bool = False,
 ) -> Json:
     """The payload of the Interaction event for a concluded request.
 
@@ -46,7 +51,7 @@ def routing_result_payload(
     )
 
 
-def _target(request: Request) -> Json:
+def _target(request: RoutingRequest) -> Json:
     match request.facts.target_kind:
         case "queue":
             details = {"routingConfigurationType": "QueueRoutingType", "queueId": request.facts.target_id}

@@ -18,7 +18,7 @@ _VALID_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class TlsIdentity:
     """What the servers show to their clients. `ca_file` is what a client must trust."""
 
     ca_file: Path
@@ -42,16 +42,16 @@ class Identity:
         return context
 
 
-def identity_in(directory: Path, host: str, now_ms: int) -> Identity:
+def tls_identity_in(directory: Path, host: str, now_ms: int) -> TlsIdentity:
     """The identity that lies there, or a new one for `host` and localhost. Raises `OSError`."""
-    identity = Identity(directory / CA_FILE, directory / _CERTIFICATE_FILE, directory / _KEY_FILE)
+    identity = TlsIdentity(directory / CA_FILE, directory / _CERTIFICATE_FILE, directory / _KEY_FILE)
     if not all(path.exists() for path in (identity.ca_file, identity.certificate_file, identity.key_file)):
         directory.mkdir(parents=True, exist_ok=True)
         _make(identity, host, datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC))
     return identity
 
 
-def _make(identity: Identity, host: str, now: datetime.datetime) -> None:
+def _make(identity: TlsIdentity, host: str, now: datetime.datetime) -> None:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     key = ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("byoc simulator CA")

@@ -3,27 +3,28 @@
 import asyncio
 
 from simulator.org.org import Org
-from simulator.pubsub.server import PortInUseError, PubSubServer
-from simulator.wire.edge import Edge
-from simulator.wire.identity import Identity
+from simulator.pubsub.server import PubSubServer
+from simulator.wire.certificates import TlsIdentity
+from simulator.wire.errors import PortInUseError
+from simulator.wire.fault_proxy import FaultProxy
 
 _INSIDE = "127.0.0.1"
 
 
-class PubSubFront:
+class PubSubListener:
     """Serves one org at one address, before and after each maintenance."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
         self._server = PubSubServer(org)
-        self._edge: Edge | None = None
+        self._edge: FaultProxy | None = None
         self._address = ("", 0)
         self._inside_port = 0
-        self._identity: Identity | None = None
+        self._identity: TlsIdentity | None = None
         self._maintenance: asyncio.Task[None] | None = None
         org.on_maintenance = self._begin_maintenance
 
-    async def start(self, host: str, port: int, identity: Identity | None) -> int:
+    async def start(self, host: str, port: int, identity: TlsIdentity | None) -> int:
         """Return the bound port. Raises `PortInUseError`."""
         self._identity = identity
         bound = await self._open(host, port)
@@ -40,7 +41,7 @@ class PubSubFront:
         if not self._org.settings.wire_faults:
             return await self._server.start(host, port, self._identity)
         self._inside_port = await self._server.start(_INSIDE, self._inside_port)
-        self._edge = Edge(self._inside_port, self._server.mark_secret)
+        self._edge = FaultProxy(self._inside_port, self._server.mark_secret)
         tls = self._identity.ssl_context(http2=True) if self._identity is not None else None
         try:
             return await self._edge.start(host, port, tls)

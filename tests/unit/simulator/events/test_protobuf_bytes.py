@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.events import frames
+from simulator.events import protobuf_bytes
 
 EVENTS = st.lists(
     st.tuples(
@@ -19,10 +19,10 @@ def test_the_joined_bytes_parse_back_as_the_response(
     events: list[tuple[str, str, bytes, bytes]], latest: bytes, rpc_id: str, pending: int
 ) -> None:
     parts = [
-        (frames.event_frame(frames.producer_event(uuid, schema, payload), replay_id),)
+        (protobuf_bytes.consumer_event(protobuf_bytes.producer_event(uuid, schema, payload), replay_id),)
         for uuid, schema, payload, replay_id in events
     ]
-    joined = frames.fetch_response(parts, latest, rpc_id, pending)
+    joined = protobuf_bytes.fetch_response(parts, latest, rpc_id, pending)
     expected = pb.FetchResponse(
         events=[
             pb.ConsumerEvent(event=pb.ProducerEvent(id=uuid, schema_id=schema, payload=payload), replay_id=replay_id)
@@ -38,4 +38,4 @@ def test_the_joined_bytes_parse_back_as_the_response(
 @given(st.integers(0, 2**63 - 1))
 def test_a_varint_is_protobufs(number: int) -> None:
     written = pb.CommitReplayResponse(process_time=number).SerializeToString()
-    assert written == (b"\x20" + frames.varint(number) if number else b"")
+    assert written == (b"\x20" + protobuf_bytes.varint(number) if number else b"")

@@ -3,11 +3,12 @@
 from collections import Counter
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.bench_feed import CONVERSATIONS, TEMPLATES, preload
-from simulator.clock import SystemClock
-from simulator.events.facts import Expectation, read_facts
+from simulator.events.event_facts import read_facts
+from simulator.events.expectation import Expectation
 from simulator.org.org import Org
+from simulator.preload import CONVERSATIONS, TEMPLATES, preload
 from simulator.settings import Settings
+from simulator.system_clock import SystemClock
 
 COUNT = 2 * TEMPLATES + 1
 
@@ -17,7 +18,7 @@ def received(org: Org) -> list[pb.ConsumerEvent]:
     cursor = 0
     while (batch := org.log.read(org.settings.topics[0], cursor, 100)) is not None:
         cursor = batch.cursor
-        events += pb.FetchResponse.FromString(b"".join(part for frame in batch.frames for part in frame)).events
+        events += pb.FetchResponse.FromString(b"".join(part for frame in batch.events for part in frame)).events
     return events
 
 
@@ -44,10 +45,10 @@ def test_preloaded_events_are_of_realistic_size_and_share_their_text() -> None:
     preload(org, COUNT)
     batch = org.log.read(org.settings.topics[0], 0, COUNT)
     assert batch is not None
-    sizes = [sum(map(len, frame)) for frame in batch.frames]
+    sizes = [sum(map(len, frame)) for frame in batch.events]
     assert 700 < sum(sizes) / len(sizes) < 1300
-    shared = {id(part) for part in batch.frames[0]} & {id(part) for part in batch.frames[TEMPLATES]}
-    assert len(shared) >= len(batch.frames[0]) // 2
+    shared = {id(part) for part in batch.events[0]} & {id(part) for part in batch.events[TEMPLATES]}
+    assert len(shared) >= len(batch.events[0]) // 2
 
 
 def test_preloaded_events_are_not_in_the_ledger() -> None:

@@ -22,7 +22,7 @@ class MarkKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class FaultMark:
     """An order to the edge; `http2_error` for those that carry one."""
 
     kind: MarkKind
@@ -32,10 +32,10 @@ class Mark:
         return secret + _LAYOUT.pack(self.kind, self.http2_error)
 
 
-def find_mark(data: bytes, secret: bytes) -> tuple[int, Mark] | None:
+def find_mark(data: bytes, secret: bytes) -> tuple[int, FaultMark] | None:
     """Where a mark begins in a piece of a response, and the mark; it is short enough never to be split."""
     at = data.find(secret)
     if at < 0:
         return None
     kind, code = _LAYOUT.unpack_from(data, at + len(secret))
-    return at, Mark(MarkKind(kind), code)
+    return at, FaultMark(MarkKind(kind), code)

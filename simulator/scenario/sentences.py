@@ -1,6 +1,6 @@
 """Sentences that reps write. Invented; no customer is behind them."""
 
-import random
+from simulator.events.seeded import SeededRandom
 
 _SENTENCES = (
     "Thank you for waiting, I have your order in front of me now.",
@@ -28,11 +28,11 @@ _WHISPERS = (
 )
 
 
-def some_text(rng: random.Random) -> str:
+def some_text(rng: SeededRandom) -> str:
     """Two to six sentences: with its envelope an event of about 1 KB."""
     return " ".join(rng.choices(_SENTENCES, k=rng.randint(2, 6)))
 
 
-def some_whisper(rng: random.Random) -> str:
+def some_whisper(rng: SeededRandom) -> str:
     """What one rep tells another and no customer may read."""
     return rng.choice(_WHISPERS)

@@ -7,9 +7,9 @@ before anyone is asked for.
 
 from simulator.events import entries
 from simulator.events.entries import Json
-from simulator.scenario.plan import Script, Step, StepKind
+from simulator.scenario.script import Script, Step, StepKind
 
-NOTICES = frozenset(
+SYSTEM_ENTRY_STEPS = frozenset(
     {
         StepKind.CONSENT,
         StepKind.OPTED_OUT,

@@ -5,7 +5,7 @@ Where no status was ever seen or documented, ours is the plain reading of the co
 
 from typing import Final
 
-from simulator.faults.failures import Status
+from simulator.faults.rpc_errors import Status
 
 STATUS_OF: Final[dict[str, Status]] = {
     "service.unavailable": Status.INTERNAL,  # seen so; not UNAVAILABLE
