@@ -15,9 +15,9 @@ from standardwebhooks import Webhook
 from byoc.errors import ByocError
 from byoc.kafka.write import produce
 from byoc.partner.channel import Channel
-from byoc.partner.plan import Shares
 from byoc.partner.received import ReceivedLog
 from byoc.partner.router import RouterRules, router_task
+from byoc.partner.router_plan import Shares
 from byoc.partner.serving import serving
 from byoc.settings import Settings
 from connectors import clock

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from byoc.partner.chance import share_of
+from byoc.partner.seeded import seeded_fraction
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,4 +30,4 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Whether this request is refused. `request_number` counts requests, so a repeat gets a new chance."""
         if self.share == 0 or self.conversation_id not in (None, conversation_id):
             return False
-        return share_of(self.seed, str(request_number)) < self.share
+        return seeded_fraction(self.seed, str(request_number)) < self.share

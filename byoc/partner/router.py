@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from byoc.partner.plan import Plan, Shares, decision_for, delay_ms_for, plan_for
+from byoc.partner.router_plan import Plan, Shares, decision_for, delay_ms_for, plan_for
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
 from connectors.runtime.connector import Task, WorkerConfig
 from connectors.sinks.engine.dispatcher import Limits
@@ -27,7 +27,7 @@ _LIMITS = Limits(max_buffered=10_000, max_buffered_bytes=64 * 1024 * 1024, max_l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterRules:
-    """How the router behaves: see `byoc.partner.plan`."""
+    """How the router behaves: see `byoc.partner.router_plan`."""
 
     seed: int
     shares: Shares

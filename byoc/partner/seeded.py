@@ -1,11 +1,11 @@
-"""Decisions that look random and are the same in every run: a hash of a seed and a name. Pure."""
+"""Numbers that look random and are the same in every run: hashes of a seed and names. Pure."""
 
 import hashlib
 
 _SPAN = 2**64
 
 
-def share_of(seed: int, *names: str) -> float:
+def seeded_fraction(seed: int, *names: str) -> float:
     """A number in [0, 1), evenly spread over names, the same for the same seed and names."""
     # a separator that is in no id, so that ("a", "bc") and ("ab", "c") differ
     text = "\x1f".join((str(seed), *names))

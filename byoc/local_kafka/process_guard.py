@@ -1,6 +1,6 @@
 """The process between an owner and its Kafka: Kafka ends when the owner does, however the owner ends.
 
-Run as a program, with the standard library only: `python guard.py PID_FILE LOG_FILE MODE COMMAND…`.
+Run as a program, with the standard library only: `python process_guard.py PID_FILE LOG_FILE MODE COMMAND…`.
 
 An `owned` guard reads its standard input, a pipe that only the owner holds open: each line is the number of a signal
 to send to Kafka, and the end of the input means that the owner is gone, also when it was killed. A pipe is used

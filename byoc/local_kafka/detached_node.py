@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Self
 
 from byoc.errors import LocalKafkaError
-from byoc.local_kafka.guard import STOP_TIMEOUT_S
 from byoc.local_kafka.local import LocalKafka
+from byoc.local_kafka.process_guard import STOP_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class DetachedNode:
     """A node that runs without an owner."""
 
     bootstrap_servers: str
@@ -47,17 +47,17 @@ class Node:
         partial.rename(note)
 
 
-def find(directory: Path) -> Node | None:
+def find(directory: Path) -> DetachedNode | None:
     """Return the node that runs on this folder, None when there is none (any more)."""
     try:
-        node = Node(**json.loads((directory / "node.json").read_text()))
+        node = DetachedNode(**json.loads((directory / "node.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     # After a reboot the pid may belong to somebody else: the guard names the folder on its command line.
     return node if node.directory in _command_line(node.guard_pid) else None
 
 
-def end(node: Node) -> None:
+def end(node: DetachedNode) -> None:
     """Stop the node in order; after 20 s by force. Raises `LocalKafkaError` when it is still there then."""
     _send(node.guard_pid, signal.SIGTERM)
     if _ended(node, STOP_TIMEOUT_S + 5):
@@ -68,7 +68,7 @@ def end(node: Node) -> None:
         raise LocalKafkaError(f"stopping the local Kafka (pid {node.pid}): it does not end; look at it with `ps`")
 
 
-def _ended(node: Node, timeout_s: float) -> bool:
+def _ended(node: DetachedNode, timeout_s: float) -> bool:
     deadline = time.monotonic() + timeout_s
     while node.directory in _command_line(node.guard_pid):
         if time.monotonic() > deadline:

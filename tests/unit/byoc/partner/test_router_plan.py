@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc.partner.plan import Plan, Shares, decision_for, delay_ms_for, plan_for
+from byoc.partner.router_plan import Plan, Shares, decision_for, delay_ms_for, plan_for
 from schemas.records import DecisionKind, RoutingTask, TargetKind
 
 

@@ -20,7 +20,7 @@ def scenario_is_over(simulator_url: str) -> bool:
     return not get_json(f"{simulator_url}/v1/scenario")["running"]
 
 
-def settled_verdict(
+def final_verdict(
     simulator_url: str,
     bootstrap_servers: str,
     topics: Topics,

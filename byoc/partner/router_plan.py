@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from byoc.partner.chance import share_of
+from byoc.partner.seeded import seeded_fraction
 from schemas.records import DecisionKind, RoutingDecision, RoutingTask, TargetKind
 
 # who takes over when a queue or flow is asked for, or a rep declined: ids in the 15 characters that agents have
@@ -36,7 +36,7 @@ class Shares:
 def plan_for(request_id: str, seed: int, shares: Shares | None = None) -> Plan:
     """The plan for a request: the same for the same id, seed and shares, in any process and order."""
     shares = shares or Shares()
-    chance = share_of(seed, "plan", request_id)
+    chance = seeded_fraction(seed, "plan", request_id)
     if chance < shares.accept:
         return Plan.ACCEPT
     return Plan.REFUSE if chance < shares.accept + shares.refuse else Plan.IGNORE
@@ -44,7 +44,7 @@ def plan_for(request_id: str, seed: int, shares: Shares | None = None) -> Plan:
 
 def delay_ms_for(request_id: str, seed: int, longest_ms: int) -> int:
     """How long the router thinks, from none to `longest_ms`."""
-    return int(share_of(seed, "delay", request_id) * longest_ms)
+    return int(seeded_fraction(seed, "delay", request_id) * longest_ms)
 
 
 def decision_for(task: RoutingTask, plan: Plan, *, decided_at_ms: int) -> RoutingDecision:

@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from byoc.local_kafka import background
+from byoc.local_kafka import detached_node
 
 
-def node(directory: Path, guard_pid: int) -> background.Node:
-    return background.Node(
+def node(directory: Path, guard_pid: int) -> detached_node.DetachedNode:
+    return detached_node.DetachedNode(
         bootstrap_servers="127.0.0.1:9092", port=9092, pid=guard_pid, guard_pid=guard_pid, directory=str(directory)
     )
 
 
 def test_a_pid_that_belongs_to_somebody_else_is_not_our_node(tmp_path: Path):
     node(tmp_path, os.getpid()).note_down()
-    assert background.find(tmp_path) is None
+    assert detached_node.find(tmp_path) is None
 
 
 def test_a_pid_of_nobody_is_not_our_node(tmp_path: Path):
     node(tmp_path, 2**22 + 1).note_down()  # above the highest pid of Linux
-    assert background.find(tmp_path) is None
+    assert detached_node.find(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_a_pid_of_nobody_is_not_our_node(tmp_path: Path):
 )
 def test_a_note_that_cannot_be_read_is_no_node(tmp_path: Path, note: str):
     (tmp_path / "node.json").write_text(note)
-    assert background.find(tmp_path) is None
+    assert detached_node.find(tmp_path) is None
