@@ -1,7 +1,6 @@
 """A measured process: pinned to its core, its output in a file, its CPU time known."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,10 +11,10 @@ from types import TracebackType
 from typing import Self
 
 from bench.errors import MeasurementError
+from byoc.system.child import die_with_parent
 
 READY_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
-_PR_SET_PDEATHSIG = 1
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,7 +36,7 @@ class Measured:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  a worker must not outlive a killed benchmark
+                preexec_fn=die_with_parent,  # noqa: PLW1509  a worker must not outlive a killed benchmark
             )
 
     def __enter__(self) -> Self:
@@ -94,7 +93,3 @@ class Measured:
         """The end of its output, for an error message."""
         lines = [line.strip() for line in self.output().splitlines() if line.strip()]
         return " | ".join(lines[-4:]) or "it wrote nothing"
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -15,8 +15,8 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
 
-def _die_with_parent() -> None:
-    """Runs in the child before the command: Linux ends it when the thread that started it ends."""
+def die_with_parent() -> None:
+    """Run in the child before its command: Linux then ends the child when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -39,7 +39,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  a child must not outlive a killed demo
+                preexec_fn=die_with_parent,  # noqa: PLW1509  a child must not outlive a killed demo
             )
 
     @property

@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from simulator.org.event_log import UnknownTopicError
 from simulator.org.org import Org
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.runner import Progress, ScenarioRunner, ScenarioRunningError
@@ -10,9 +9,10 @@ from simulator.web import admin_messages as messages
 from simulator.web.admin_changes import AdminChanges
 from simulator.web.admin_faults import AdminFaults
 from simulator.web.admin_managed import AdminManaged
-from simulator.web.admin_topics import AdminTopics, unknown_topic
+from simulator.web.admin_topics import AdminTopics
 from simulator.web.endpoint import Asked, Endpoint, RefusedError, openapi, route
 from simulator.web.json_replies import json_reply
+from simulator.web.refusals import org_errors
 
 OPENAPI_PATH = "/openapi.json"
 
@@ -162,12 +162,11 @@ class Admin:
         return self._scenarios.progress()
 
     async def _start_scenario(self, asked: Asked) -> Progress:
-        try:
-            self._scenarios.start(asked.body)
-        except UnknownTopicError as error:
-            raise unknown_topic(self._org, error) from error
-        except ScenarioRunningError as error:
-            raise RefusedError(409, str(error)) from error
+        with org_errors(self._org):
+            try:
+                self._scenarios.start(asked.body)
+            except ScenarioRunningError as error:
+                raise RefusedError(409, str(error)) from error
         return self._scenarios.progress()
 
     async def _revoke(self, asked: Asked) -> messages.RevokeReply:

@@ -1,12 +1,10 @@
 """The call that publishes change events."""
 
 from simulator.events.change_events import EntityChange
-from simulator.events.event_schema import PayloadError
-from simulator.org.event_log import UnknownTopicError
 from simulator.org.ledger import LedgerEntry
 from simulator.org.org import Org
-from simulator.web.admin_topics import unknown_topic
-from simulator.web.endpoint import Asked, Endpoint, RefusedError
+from simulator.web.endpoint import Asked, Endpoint
+from simulator.web.refusals import org_errors
 
 
 class AdminChanges:
@@ -29,9 +27,5 @@ class AdminChanges:
         ]
 
     async def _publish(self, asked: Asked) -> LedgerEntry:
-        try:
+        with org_errors(self._org):
             return self._org.publish_change(asked.body)
-        except PayloadError as error:
-            raise RefusedError(400, str(error)) from error
-        except UnknownTopicError as error:
-            raise unknown_topic(self._org, error) from error

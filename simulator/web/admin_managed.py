@@ -1,12 +1,11 @@
 """The calls about managed subscriptions, which an administrator of a real org makes with the Tooling API."""
 
 from simulator.faults import rpc_errors
-from simulator.org.event_log import UnknownTopicError
 from simulator.org.managed_subscriptions import ManagedSubscription, TooManyError
 from simulator.org.org import Org
 from simulator.web import admin_messages as messages
-from simulator.web.admin_topics import unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
+from simulator.web.refusals import unknown_topic
 
 _ALL = "/v1/managed-subscriptions"
 _ONE = "/v1/managed-subscriptions/{developer_name}"
@@ -59,7 +58,7 @@ class AdminManaged:
     async def _create_managed(self, asked: Asked) -> ManagedSubscription:
         body: messages.ManagedBody = asked.body
         if body.topic not in self._org.schemas:
-            raise unknown_topic(self._org, UnknownTopicError(body.topic))
+            raise unknown_topic(self._org, body.topic)
         try:
             return self._org.managed.add(
                 body.developer_name, body.topic, body.default_replay, body.error_recovery_replay
