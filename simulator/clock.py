@@ -18,14 +18,17 @@ class VirtualClock:
     """Another clock, moved forward by hand: an hour of retention or of idling passes in one call."""
 
     def __init__(self, base: Clock) -> None:
+        """`base` is the clock that goes on by itself."""
         self._base = base
         self._watchers: list[Callable[[], None]] = []
         self.advanced_ms = 0
 
     def now_ms(self) -> int:
+        """Return epoch milliseconds, UTC, with all that was advanced."""
         return self._base.now_ms() + self.advanced_ms
 
     def monotonic_s(self) -> float:
+        """Return the seconds of a clock that never jumps back, with all that was advanced."""
         return self._base.monotonic_s() + self.advanced_ms / 1000
 
     def advance(self, milliseconds: int) -> None:

@@ -23,6 +23,7 @@ class Simulator:
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        """Make the org; nothing listens before the block begins. `clock` None is the clock of this machine."""
         self.settings = settings
         self.org = Org(settings, clock or SystemClock())
         self.grpc_port = 0
@@ -35,18 +36,22 @@ class Simulator:
 
     @property
     def grpc_address(self) -> str:
+        """Return host:port of the Pub/Sub API, known once it listens."""
         return f"{self.settings.host}:{self.grpc_port}"
 
     @property
     def http_address(self) -> str:
+        """Return host:port of everything over HTTP, known once it listens."""
         return f"{self.settings.host}:{self.http_port}"
 
     @property
     def http_url(self) -> str:
+        """Return the URL of everything over HTTP: the login URL and the instance URL of the org."""
         scheme = "http" if self.settings.tls_dir is None else "https"
         return f"{scheme}://{self.http_address}"
 
     async def __aenter__(self) -> Self:
+        """Listen, and begin to end overdue routing requests. Raises `PortInUseError`, and `OSError` for certificates."""
         settings = self.settings
         if settings.tls_dir is not None:
             self.identity = tls_identity_in(settings.tls_dir, settings.host, self.org.clock.now_ms())
@@ -63,6 +68,7 @@ class Simulator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """End a running play, the open calls and both servers."""
         if self._deadlines is not None:
             self._deadlines.cancel()
             await asyncio.gather(self._deadlines, return_exceptions=True)

@@ -57,6 +57,7 @@ class ChangeEventSchema(DeclaredSchema):
     """The schema of an entity's change events."""
 
     def __init__(self, entity: str) -> None:
+        """`entity` is the name of an object, such as `Account` or `Order__c`."""
         topic = change_topic(entity)
         self._kinds: dict[str, Any] = {
             HEADER: _header_schema(),

@@ -47,6 +47,7 @@ class DeclaredSchema:
     """
 
     def __init__(self, topic: str, schema_json: str) -> None:
+        """`schema_json` may be any text; `check` says whether it is a schema."""
         self.topic = topic
         self.schema_json = schema_json
 
@@ -113,6 +114,7 @@ class EventSchema(DeclaredSchema):
         added: tuple[AddedField, ...] = (),
         removed: frozenset[str] = frozenset(),
     ) -> None:
+        """Name the two custom fields by their API names; `added` and `removed` are later changes of an administrator."""
         nullable = ["null", "string"]
         fields: list[Json] = [
             {"name": "CreatedDate", "type": "long", "doc": "CreatedDate:DateTime"},

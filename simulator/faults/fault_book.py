@@ -58,6 +58,7 @@ class FaultBook:
     """Orders by id. A fault that has happened as often as was ordered stays listed with `left` 0."""
 
     def __init__(self, *, wire_faults: bool) -> None:
+        """`wire_faults`: whether a fault proxy is there to carry out faults below gRPC."""
         self._wire_faults = wire_faults
         self._orders: dict[str, Order] = {}
         self._published: dict[str, int] = {}  # by order: matching events since it was given
@@ -85,9 +86,11 @@ class FaultBook:
         return order
 
     def get(self, order_id: str) -> Order | None:
+        """Return an order by its id; None when there is none."""
         return self._orders.get(order_id)
 
     def orders(self) -> list[Order]:
+        """Return all orders, oldest first."""
         return list(self._orders.values())
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
@@ -113,6 +116,7 @@ class FaultBook:
         return min(waits, default=None)
 
     def due_login(self) -> LoginFault | None:
+        """Return the fault that happens to the login that begins now; it counts as happened."""
         for order in self._open():
             if isinstance(order.fault, LoginFault):
                 self._happened(order)

@@ -7,6 +7,7 @@ class Allocation:
     """Counts always; limits only after `allow`."""
 
     def __init__(self, window_ms: int) -> None:
+        """`window_ms` is the length of the rolling window."""
         self._window_ms = window_ms
         self._passed: deque[tuple[int, int]] = deque()  # (epoch ms, events)
         self._used = 0
@@ -18,6 +19,7 @@ class Allocation:
 
     @property
     def limit(self) -> int | None:
+        """Return how many events may pass in a window; None for no limit."""
         return self._limit
 
     def used(self, now_ms: int) -> int:

@@ -74,6 +74,7 @@ class EventLog:
     """Topics, their events and the positions of one org. Not thread-safe; every call is quick and never waits."""
 
     def __init__(self, topics: Collection[str], *, rng: SeededRandom, retention_ms: int, now_ms: int) -> None:
+        """`rng` draws the first position and the gaps between positions; `now_ms` is the time of the first position."""
         self._topics = {name: _TopicLog() for name in topics}
         self._rng = rng
         self._retention_ms = retention_ms
@@ -87,6 +88,7 @@ class EventLog:
 
     @property
     def topics(self) -> list[str]:
+        """Return the names of all topics and channels."""
         return list(self._topics)
 
     def add_topic(self, topic: str, members: Collection[str] = ()) -> None:

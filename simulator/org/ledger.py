@@ -32,12 +32,14 @@ class Ledger:
     """Append-only list of entries. It grows with what is published: about 600 bytes per event."""
 
     def __init__(self) -> None:
+        """Begin without any event."""
         self._entries: list[LedgerEntry] = []
         self._last_seq: dict[str, int] = {}
         self._first_seq: dict[tuple[str, str], int] = {}
         self._counts = dict.fromkeys([*(kind.value for kind in Expectation), "duplicate"], 0)
 
     def __len__(self) -> int:
+        """Return how many events were published."""
         return len(self._entries)
 
     def next_seq(self, conversation_id: str) -> int:

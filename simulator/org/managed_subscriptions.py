@@ -29,10 +29,12 @@ class ManagedSubscription(msgspec.Struct, kw_only=True):
         return self.active is not None or (self.free_at_ms is not None and now_ms < self.free_at_ms)
 
     def take(self, rpc_id: str) -> None:
+        """Let the stream with this rpc id hold it."""
         self.active = rpc_id
         self.free_at_ms = None
 
     def release(self, *, free_at_ms: int | None) -> None:
+        """End the hold of its stream; it stays taken until `free_at_ms`, or is free at once for None."""
         self.active = None
         self.free_at_ms = free_at_ms
 
@@ -45,6 +47,7 @@ class ManagedSubscriptions:
     """All of one org."""
 
     def __init__(self) -> None:
+        """Begin without any."""
         self._by_name: dict[str, ManagedSubscription] = {}
         self._made = 0
 
@@ -66,9 +69,11 @@ class ManagedSubscriptions:
         return subscription
 
     def all(self) -> list[ManagedSubscription]:
+        """Return all, oldest first."""
         return list(self._by_name.values())
 
     def named(self, developer_name: str) -> ManagedSubscription | None:
+        """Return the one with this developer name; None when there is none."""
         return self._by_name.get(developer_name)
 
     def with_id(self, subscription_id: str) -> ManagedSubscription | None:
@@ -77,6 +82,7 @@ class ManagedSubscriptions:
         return next((known for known in self._by_name.values() if known.id[:_SHORT] == short), None)
 
     def remove(self, developer_name: str) -> ManagedSubscription | None:
+        """Delete the one with this developer name and return it; None when there is none."""
         return self._by_name.pop(developer_name, None)
 
 

@@ -58,15 +58,18 @@ class OpenCalls:
     """The open calls of one org, how many of each RPC there ever were, and how many events each client was sent."""
 
     def __init__(self) -> None:
+        """Begin without any."""
         self._calls: dict[str, Call] = {}
         self.opened: dict[str, int] = {}
         self.delivered: dict[str, int] = {}
 
     def add(self, call: Call) -> None:
+        """Take a call that begins now."""
         self._calls[call.rpc_id] = call
         self.opened[call.rpc] = self.opened.get(call.rpc, 0) + 1
 
     def remove(self, call: Call) -> None:
+        """Forget a call that has ended."""
         self._calls.pop(call.rpc_id, None)
 
     def sent(self, call: Call, events: int) -> None:
@@ -76,6 +79,7 @@ class OpenCalls:
         self.delivered[client] = self.delivered.get(client, 0) + events
 
     def shown(self) -> list[OpenCall]:
+        """Return what `/v1/stats` tells of each open call."""
         return [call.as_shown() for call in self._calls.values()]
 
     def cut(self, reason: RpcError, *, tokens: frozenset[str] | None = None, rpc_id: str | None = None) -> int:

@@ -44,6 +44,7 @@ class Org:
     """The state behind every interface of the simulator."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
+        """`clock` tells the time; `POST /v1/clock/advance` adds to it."""
         self.settings = settings
         self.clock = VirtualClock(clock)
         self.instance_url = ""  # known once the HTTP server listens

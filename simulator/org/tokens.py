@@ -13,6 +13,7 @@ class Tokens:
     """
 
     def __init__(self, org_id: str, rng: SeededRandom, *, now_ms: Callable[[], int], timeout_ms: int) -> None:
+        """`rng` draws the secret part of each token."""
         self._org_id = org_id
         self._rng = rng
         self._now_ms = now_ms

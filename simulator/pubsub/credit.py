@@ -9,6 +9,7 @@ class Credit:
     """Credit of one call; it adds up over requests and never passes 100."""
 
     def __init__(self) -> None:
+        """Begin without credit."""
         self._pending = 0
 
     @property

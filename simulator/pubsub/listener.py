@@ -15,6 +15,7 @@ class PubSubListener:
     """Serves one org at one address, before and after each maintenance."""
 
     def __init__(self, org: Org) -> None:
+        """Let the org's maintenance faults pause this listener."""
         self._org = org
         self._server = PubSubServer(org)
         self._edge: FaultProxy | None = None
@@ -32,6 +33,7 @@ class PubSubListener:
         return bound
 
     async def stop(self) -> None:
+        """Stop listening, end the open calls, and break off a maintenance."""
         if self._maintenance is not None:
             self._maintenance.cancel()
             await asyncio.gather(self._maintenance, return_exceptions=True)

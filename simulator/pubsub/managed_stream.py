@@ -26,6 +26,7 @@ class ManagedStream(Subscription):
         commit_timeout_s: float,
         release_ms: int,
     ) -> None:
+        """`release_ms`: how long the subscription stays taken when the stream breaks."""
         super().__init__(log, rpc_id=rpc_id, rng=rng, split_share=split_share)
         self._subscriptions = subscriptions
         self._commit_timeout_s = commit_timeout_s
@@ -37,14 +38,17 @@ class ManagedStream(Subscription):
         self._last_commit_s = 0.0
 
     def topic_of(self, request: Any) -> str | None:
+        """Return the topic of the managed subscription that the first request names."""
         found = self._find(request)
         return found.topic if found is not None else None
 
     def start_of(self, request: Any) -> tuple[str, bytes]:
+        """Return `MANAGED` and the committed replay id, which is empty before the first commit."""
         found = self._find(request)
         return "MANAGED", (found.committed or b"") if found is not None else b""
 
     def take_request(self, request: Any, now_ms: int) -> None:
+        """Take a request: the first one opens the subscription, later ones commit or add credit. Raises `RpcError`."""
         if self._held is None:
             self._held = self._open(request, now_ms)
             self._held.take(self._rpc_id)
@@ -61,6 +65,7 @@ class ManagedStream(Subscription):
             self._credit.request(request.num_requested)
 
     def next_response(self, now_ms: int, most: int) -> Response | None:
+        """Return the answers to commits first, and then events as a plain subscription does."""
         if self._answers:
             # Commits that came together are answered by the last one that was taken.
             taken = [answer for answer in self._answers if not answer.HasField("error")]
@@ -75,9 +80,11 @@ class ManagedStream(Subscription):
         return self._told(response) if response is not None else None
 
     def keepalive(self, now_ms: int) -> Response:
+        """Return an empty response; its replay id may be committed."""
         return self._told(super().keepalive(now_ms))
 
     def check_idle(self, now_s: float) -> float | None:
+        """Return when the next commit is due at the latest, in clock seconds. Raises `RpcError` when it is overdue."""
         if self._committed:
             self._last_commit_s = now_s
             self._committed = False
@@ -86,6 +93,7 @@ class ManagedStream(Subscription):
         return self._last_commit_s + self._commit_timeout_s
 
     def close(self, *, in_order: bool, now_ms: int) -> None:
+        """Release the managed subscription: at once when the client ended the stream, else after `release_ms`."""
         if self._held is not None:
             self._held.release(free_at_ms=None if in_order else now_ms + self._release_ms)
 

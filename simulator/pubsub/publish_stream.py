@@ -18,6 +18,7 @@ class PublishStream:
     """One call from its first byte to its end. `write` takes serialised PublishResponses."""
 
     def __init__(self, org: Org, call: Call, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """`call` is the entry of this call among the open ones."""
         self._org = org
         self._call = call
         self._faults = CallFaults(call, org.faults)

@@ -38,6 +38,7 @@ class PubSubServer:
     """Serves one org. `start` returns the bound port; `stop` cuts the open streams; both can be repeated."""
 
     def __init__(self, org: Org) -> None:
+        """Serve nothing yet."""
         self._org = org
         self._server: grpc.aio.Server | None = None
         self._streams = 0
@@ -69,6 +70,7 @@ class PubSubServer:
         return bound
 
     async def stop(self) -> None:
+        """End the open calls at once and stop listening. Does nothing when it never started."""
         if self._server is not None:
             await self._server.stop(grace=None)
 

@@ -22,6 +22,7 @@ class SubscribeStream:
     """One Subscribe or ManagedSubscribe call from its first byte to its end."""
 
     def __init__(self, org: Org, subscription: Subscription, call: Call) -> None:
+        """`subscription` decides what is sent; this class decides when."""
         self._org = org
         self._subscription = subscription
         self._call = call

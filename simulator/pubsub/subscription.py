@@ -1,8 +1,9 @@
 """One Subscribe call: where it reads, how much it may send, and the bytes of its next response. No I/O, no clock."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from schemas.proto import pubsub_api_pb2 as pb
 from simulator.events import protobuf_bytes
 from simulator.events.seeded import SeededRandom
 from simulator.faults import rpc_errors
@@ -11,19 +12,6 @@ from simulator.org.replay_ids import ReplayIdError
 from simulator.pubsub.credit import Credit
 
 _FEW = 25
-
-
-class FetchRequest(Protocol):
-    """The fields of the wire message that matter here."""
-
-    @property
-    def topic_name(self) -> str: ...
-    @property
-    def replay_preset(self) -> int: ...
-    @property
-    def replay_id(self) -> bytes: ...
-    @property
-    def num_requested(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +31,7 @@ class Subscription:
     def __init__(
         self, log: EventLog, *, rpc_id: str, rng: SeededRandom, split_share: float, settle_ms: int = 0
     ) -> None:
+        """`rng` chooses the responses that carry fewer events than they could; `split_share` is their share."""
         self._log = log
         self._settle_ms = settle_ms
         self._settled_at_ms: int | None = None
@@ -55,6 +44,7 @@ class Subscription:
 
     @property
     def pending(self) -> int:
+        """Return how many more events the client has asked for."""
         return self._credit.pending
 
     @property
@@ -129,7 +119,7 @@ class Subscription:
             protobuf_bytes.fetch_response([], self._log.keepalive_id(now_ms), self._rpc_id, self._credit.pending)
         )
 
-    def _start(self, request: FetchRequest, now_ms: int) -> int:
+    def _start(self, request: pb.FetchRequest, now_ms: int) -> int:
         if not request.topic_name:
             raise rpc_errors.topic_empty()
         try:

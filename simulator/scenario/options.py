@@ -83,6 +83,7 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     decline_share: float = 0.15
 
     def __post_init__(self) -> None:
+        """Raise `ValueError` for options that no play can follow."""
         for name in ("events", "conversations", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; use at least 1")

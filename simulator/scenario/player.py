@@ -83,6 +83,7 @@ class Player:
         return self._options.events
 
     async def run(self) -> None:
+        """Play until the end. Cancelling it leaves the org as it is at that moment."""
         clock = self._org.clock
         pacer = Pacer(self._options.rate, clock.monotonic_s())
         self._org.concluded.append(self._on_concluded)

@@ -29,6 +29,7 @@ class ScenarioRunner:
     """Holds the play that runs, or ran last."""
 
     def __init__(self, org: Org) -> None:
+        """Play nothing yet."""
         self._org = org
         self._player: Player | None = None
         self._task: asyncio.Task[None] | None = None
@@ -44,6 +45,7 @@ class ScenarioRunner:
         self._task = asyncio.create_task(self._run(player))
 
     def progress(self) -> Progress:
+        """Return how far the newest play is; all zero before the first one."""
         player = self._player
         return Progress(
             running=self._running,

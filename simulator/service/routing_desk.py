@@ -62,6 +62,7 @@ class RoutingRequest(msgspec.Struct, kw_only=True):
     facts: RoutingRequestFacts
 
     def conclude(self, conclusion: Conclusion, now_ms: int) -> None:
+        """Note how and when it ended."""
         self.concluded = conclusion
         self.concluded_at_ms = now_ms
 
@@ -70,6 +71,7 @@ class RoutingDesk:
     """All routing requests of the org, by conversation. Concluded ones are kept for the verifier."""
 
     def __init__(self, timeout_ms: int) -> None:
+        """`timeout_ms` is the time for an answer, counted from `CreatedDate`."""
         self._timeout_ms = timeout_ms
         self._requests: dict[str, RoutingRequest] = {}
         self._of_conversation: dict[str, list[RoutingRequest]] = {}
@@ -154,6 +156,7 @@ class RoutingDesk:
         return overdue
 
     def get(self, request_id: str) -> RoutingRequest | None:
+        """Return a request by its id; None when it is unknown."""
         return self._requests.get(request_id)
 
     def requests(self) -> list[RoutingRequest]:
@@ -191,6 +194,7 @@ class RoutingDesk:
 
     @property
     def open_count(self) -> int:
+        """Return how many requests have not ended."""
         return len(self._open_ids)
 
     def counts(self) -> dict[str, int]:

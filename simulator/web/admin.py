@@ -21,10 +21,12 @@ class Admin:
     """The handlers. Wrong input is answered with 4xx and `{code, message}`."""
 
     def __init__(self, org: Org, scenarios: ScenarioRunner) -> None:
+        """`scenarios` starts the plays."""
         self._org = org
         self._scenarios = scenarios
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the routes of every call, and of `/openapi.json`, which describes them."""
         rows = self.endpoints()
         document = openapi(rows, title="byoc simulate", version="1")
 

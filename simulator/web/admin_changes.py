@@ -11,9 +11,11 @@ class AdminChanges:
     """Handler of `/v1/changes`."""
 
     def __init__(self, org: Org) -> None:
+        """`org` is the one that publishes."""
         self._org = org
 
     def endpoints(self) -> list[Endpoint]:
+        """Return the row of the call."""
         return [
             Endpoint(
                 method="POST",

@@ -12,9 +12,11 @@ class AdminFaults:
     """Handlers under `/v1/faults`."""
 
     def __init__(self, org: Org) -> None:
+        """`org` is the one that the faults happen to."""
         self._org = org
 
     def endpoints(self) -> list[Endpoint]:
+        """Return the rows of the calls."""
         return [
             Endpoint(
                 method="GET",

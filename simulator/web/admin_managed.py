@@ -15,9 +15,11 @@ class AdminManaged:
     """Handlers under `/v1/managed-subscriptions`."""
 
     def __init__(self, org: Org) -> None:
+        """`org` is the one that has the subscriptions."""
         self._org = org
 
     def endpoints(self) -> list[Endpoint]:
+        """Return the rows of the calls."""
         return [
             Endpoint(
                 method="GET",

@@ -21,9 +21,11 @@ class AdminTopics:
     """Handlers under `/v1/topics`."""
 
     def __init__(self, org: Org) -> None:
+        """`org` is the one that has the topics."""
         self._org = org
 
     def endpoints(self) -> list[Endpoint]:
+        """Return the rows of the calls."""
         return [
             Endpoint(
                 method="GET",

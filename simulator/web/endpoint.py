@@ -18,6 +18,7 @@ class RefusedError(Exception):
     """The call cannot be answered; `status` is 4xx."""
 
     def __init__(self, status: int, message: str) -> None:
+        """`message` says what is wrong and what to do."""
         super().__init__(message)
         self.status = status
 

@@ -16,6 +16,7 @@ class HttpServer:
     """Serves one org over HTTP."""
 
     def __init__(self, org: Org, scenarios: ScenarioRunner) -> None:
+        """`scenarios` starts the plays."""
         self._app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[userinfo.login_faults(org)])
         for part in (oauth, soap, userinfo, interaction):
             self._app.add_routes(part.routes(org))
@@ -36,5 +37,6 @@ class HttpServer:
         return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
+        """Stop listening. Does nothing when it never started."""
         if self._runner is not None:
             await self._runner.cleanup()

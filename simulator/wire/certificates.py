@@ -27,10 +27,12 @@ class TlsIdentity:
 
     @property
     def certificate_pem(self) -> bytes:
+        """Return the server's certificate."""
         return self.certificate_file.read_bytes()
 
     @property
     def key_pem(self) -> bytes:
+        """Return the server's private key."""
         return self.key_file.read_bytes()
 
     def ssl_context(self, *, http2: bool = False) -> ssl.SSLContext:

@@ -29,6 +29,7 @@ class FaultMark:
     http2_error: int = 0
 
     def encode(self, secret: bytes) -> bytes:
+        """Return the bytes that a call sends in place of a response; `secret` tells the proxy that it is a mark."""
         return secret + _LAYOUT.pack(self.kind, self.http2_error)
 
 

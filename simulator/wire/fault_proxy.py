@@ -37,6 +37,7 @@ class FaultProxy:
     """Listens for clients; `upstream_port` is the gRPC server's on this machine."""
 
     def __init__(self, upstream_port: int, secret: bytes) -> None:
+        """`secret` begins every mark of the gRPC server."""
         self._upstream_port = upstream_port
         self._secret = secret
         self._server: asyncio.Server | None = None

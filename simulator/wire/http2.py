@@ -31,6 +31,7 @@ class FrameReader:
     """Cuts a byte stream into frames. `preface`: bytes that come before the first one."""
 
     def __init__(self, preface: int = 0) -> None:
+        """Begin at the start of a connection."""
         self._buffer = bytearray()
         self._preface = preface
 
@@ -59,10 +60,12 @@ class FrameReader:
 
 
 def rst_stream(stream: int, code: int) -> bytes:
+    """Return an RST_STREAM frame with this error code."""
     return _HEADER.pack(0, 4, FrameType.RST_STREAM, 0, stream) + struct.pack(">I", code)
 
 
 def goaway(last_stream: int, code: int) -> bytes:
+    """Return a GOAWAY frame: streams above `last_stream` were not processed."""
     return _HEADER.pack(0, 8, FrameType.GOAWAY, 0, 0) + struct.pack(">II", last_stream, code)
 
 
