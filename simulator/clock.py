@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where time comes from. Tests pass one that they move by hand."""
+    """Tells the time. Tests pass one that they move by hand."""
 
     def now_ms(self) -> int:
         """Epoch milliseconds, UTC: what `CreatedDate`, retention and routing deadlines are counted in."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class VirtualClock:
-    """Another clock, moved forward by hand: an hour of retention or of idling passes in one call."""
+    """A clock that can be moved forward by hand: an hour of retention or idle time passes in one call."""
 
     def __init__(self, base: Clock) -> None:
         """`base` is the clock that goes on by itself."""
@@ -40,6 +40,6 @@ class VirtualClock:
             wake()
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` after each step, so that whoever waits looks at the clock again; return what ends that."""
+        """Call `wake` after each `advance`, so that a waiting task looks again; return a function that ends that."""
         self._watchers.append(wake)
         return lambda: self._watchers.remove(wake)

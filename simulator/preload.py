@@ -22,7 +22,7 @@ _UUID_CHARS = 36
 
 
 class _Template:
-    """The frame of one event, cut where the event id, the entry id and the conversation id stand."""
+    """One event in bytes, cut where its event id, entry id and conversation id stand."""
 
     def __init__(self, frame: bytes, ids: tuple[bytes, bytes, bytes]) -> None:
         body = frame[: -replay_ids.LENGTH]
@@ -38,7 +38,7 @@ class _Template:
         self._parts.append(body[begin:])
 
     def filled(self, ids: tuple[bytes, bytes, bytes]) -> EventParts:
-        """The frame's parts with other ids; all but the ids are shared between the calls."""
+        """Return the parts of the event with other ids; the parts between the ids are shared."""
         parts = self._parts.copy()
         for place, which in self._slots:
             parts[place] = ids[which]

@@ -51,7 +51,7 @@ class Simulator:
         return f"{scheme}://{self.http_address}"
 
     async def __aenter__(self) -> Self:
-        """Listen, and begin to end overdue routing requests. Raises `PortInUseError`, and `OSError` for certificates."""
+        """Listen, and end overdue routing requests from now on. Raises `PortInUseError`, `OSError` (certificates)."""
         settings = self.settings
         if settings.tls_dir is not None:
             self.identity = tls_identity_in(settings.tls_dir, settings.host, self.org.clock.now_ms())

@@ -1,4 +1,4 @@
-"""What a simulated org is and how it behaves on the wire. All timings are knobs, so that tests run in milliseconds."""
+"""The settings of a simulated org and of its servers. Every time-out can be set, so that tests run in milliseconds."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -49,7 +49,7 @@ class EntityChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def change_topic(entity: str) -> str:
-    """`/data/AccountChangeEvent`, `/data/Order__ChangeEvent` for the entity Order__c."""
+    """Return the topic of an entity: `/data/AccountChangeEvent`, `/data/Order__ChangeEvent` for Order__c."""
     return f"/data/{entity.removesuffix('c') if entity.endswith('__c') else entity}ChangeEvent"
 
 
@@ -85,7 +85,7 @@ class ChangeEventSchema(DeclaredSchema):
     def encode_change(
         self, change: EntityChange, *, transaction_key: str, commit_number: int, commit_timestamp: int
     ) -> bytes:
-        """Bare Avro binary. Raises `PayloadError` for a field that there is not, or a value of another kind."""
+        """Return a change as bare Avro binary. Raises `PayloadError` for an unknown field or a wrong value."""
         if change.change_type.startswith("GAP_") and (change.fields or change.nulled):
             raise PayloadError(f"encoding a {change.change_type} of {change.entity}: a gap event has no fields")
         update = change.change_type == "UPDATE"  # all others say nothing about which fields changed

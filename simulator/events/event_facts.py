@@ -38,7 +38,7 @@ UNREADABLE = EventFacts(event_type="", conversation_id="", expect=Expectation.WI
 
 
 def read_facts(event_type: str | None, event_payload: str | None) -> EventFacts:
-    """Read a decoded platform event. Anything unreadable is an event that must be withheld; nothing raises."""
+    """Read a decoded platform event. Nothing raises: an event that cannot be read is one to withhold."""
     body = mapping_of(json_of(event_payload))
     kind = event_type or ""
     if kind == "RoutingRequested":

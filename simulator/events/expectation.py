@@ -15,7 +15,7 @@ _SENDERS_TO_END_USER = frozenset({"Agent", "Chatbot", "System", "DigitalWorker"}
 
 
 class Expectation(StrEnum):
-    """What must become of an event on its way to the end user."""
+    """Where an event has to end: at the end user, withheld, in state only, or as a step of routing."""
 
     DELIVER = "deliver"
     EPHEMERAL = "ephemeral"

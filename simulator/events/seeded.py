@@ -9,7 +9,7 @@ SeededRandom: TypeAlias = random.Random
 
 
 def seeded(seed: int, purpose: str) -> SeededRandom:
-    """A generator of its own for each purpose, so that one more draw here does not change the play there."""
+    """Return a generator for one purpose: one more draw for it does not change what is drawn for another."""
     return random.Random(f"{seed}:{purpose}")  # noqa: S311  # repeatable by intent; no secret comes from it
 
 

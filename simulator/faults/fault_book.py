@@ -1,4 +1,4 @@
-"""The faults that are ordered and not yet used up, and the one that is due. Pure and in memory."""
+"""The faults that were ordered, and which of them is due for a call, an event, the org or a login. Pure."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ _F = TypeVar("_F")
 
 
 class FaultRefusedError(ValueError):
-    """The order makes no sense, or cannot be carried out by this simulator."""
+    """The fault makes no sense as it was ordered, or this simulator cannot carry it out."""
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """A fault and what has become of it. `left` is null when it happens until it is deleted."""
+    """An ordered fault and how often it happened. `left` is null when it happens until it is deleted."""
 
     id: str
     fault: AnyFault
@@ -45,7 +45,7 @@ class Order(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
-    """What a call is known by."""
+    """What decides whether a fault concerns a call: its RPC, topic, client, and how far it is."""
 
     rpc: str
     topic: str | None
@@ -55,7 +55,7 @@ class CallFacts:
 
 
 class FaultBook:
-    """Orders by id. A fault that has happened as often as was ordered stays listed with `left` 0."""
+    """The ordered faults by id. One that has happened as often as was ordered stays listed with `left` 0."""
 
     def __init__(self, *, wire_faults: bool) -> None:
         """`wire_faults`: whether a fault proxy is there to carry out faults below gRPC."""
@@ -94,16 +94,16 @@ class FaultBook:
         return list(self._orders.values())
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` after each new order; return what ends that."""
+        """Call `wake` after each new order; return a function that ends that."""
         self._watchers.append(wake)
         return lambda: self._watchers.remove(wake)
 
     def due(self, call: CallFacts) -> CallFault | None:
-        """The fault that happens to the call now; it counts as happened. Responses have their own: `shape`."""
+        """Return the fault that happens to the call now, and count it. Faults of a response are returned by `shape`."""
         return self._next(call, lambda fault: not isinstance(fault, _PER_RESPONSE))
 
     def shape(self, call: CallFacts, kind: type[_F]) -> _F | None:
-        """What happens to the next response of the call; it counts as happened."""
+        """Return the fault of this type that happens to the next response of the call, and count it; None for none."""
         return self._next(call, lambda fault: isinstance(fault, kind))  # type: ignore[return-value]  # of that kind
 
     def events_until_due(self, call: CallFacts) -> int | None:
@@ -116,7 +116,7 @@ class FaultBook:
         return min(waits, default=None)
 
     def due_login(self) -> LoginFault | None:
-        """Return the fault that happens to the login that begins now; it counts as happened."""
+        """Return the fault that happens to the login that begins now, and count it; None for none."""
         for order in self._open():
             if isinstance(order.fault, LoginFault):
                 self._happened(order)
@@ -124,7 +124,7 @@ class FaultBook:
         return None
 
     def event_published(self, topic: str) -> list[EventFault]:
-        """Count an event that is about to land; return what happens to it."""
+        """Count an event of the topic that is about to be appended; return the faults that happen to it."""
         due: list[EventFault] = []
         for order in self._open():
             fault = order.fault
@@ -135,8 +135,8 @@ class FaultBook:
                     due.append(fault)
         return due
 
-    def event_landed(self, topic: str) -> list[OrgFault]:
-        """Count an event that has landed; return what happens to the org now."""
+    def event_appended(self, topic: str) -> list[OrgFault]:
+        """Count an event of the topic that was appended; return the faults that happen to the org now."""
         due: list[OrgFault] = []
         for order in self._open():
             fault = order.fault
@@ -148,7 +148,7 @@ class FaultBook:
         return due
 
     def take_at_once(self, order: Order) -> bool:
-        """Whether the order is for the org and for now; it counts as happened."""
+        """Say whether the order is for the org and due at once; if so, count it as happened."""
         if not isinstance(order.fault, OrgFault) or order.fault.after_events:
             return False
         self._happened(order)

@@ -32,7 +32,7 @@ class Preset(Enum):
 
 
 class UnknownTopicError(KeyError):
-    """No such topic in this org."""
+    """The org has no such topic. Its argument is the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ class EventLog:
             self._channels_of.setdefault(member, []).append(channel)
 
     def append(self, topic: str, event: bytes, now_ms: int, *, shown_id: bytes | None = None) -> bytes:
-        """Keep a serialised `ProducerEvent`; return its replay id. Raises `UnknownTopicError`.
+        """Append a serialised `ProducerEvent`; return its replay id. Raises `UnknownTopicError`.
 
-        `shown_id`: what subscribers are told instead of the replay id; the position is not touched by it.
+        `shown_id` is the replay id that subscribers get instead of the true one.
         """
         log = self._log(topic)
         replay_id = self.advance(now_ms)
@@ -117,9 +117,9 @@ class EventLog:
         return replay_id
 
     def append_shared(self, topic: str, parts: EventParts, size: int, now_ms: int) -> bytes:
-        """Keep an event whose parts are shared with others; the replay id is put behind them by this call.
+        """Append an event whose parts are shared with other events; return its replay id.
 
-        `parts` is the frame up to and without the 10 bytes of the replay id, `size` the whole frame's.
+        `parts` are the event without the 10 bytes of its replay id, which come last; `size` is that of the whole event.
         """
         log = self._log(topic)
         replay_id = self.advance(now_ms)
@@ -135,10 +135,9 @@ class EventLog:
         return replay_ids.encode(self._position)
 
     def keepalive_id(self, now_ms: int) -> bytes:
-        """The position that an idle subscription may resume from: the org's newest.
+        """Return the position that an idle subscription may resume from: the newest of the org.
 
-        Other topics' events move it in a real org. Here it moves by chance, and always before it could leave the
-        retention.
+        In a real org, events of other topics move it. Here it moves by chance, and always before it could expire.
         """
         stale = now_ms - self._assigned_ms[-1] > self._retention_ms // 4
         if stale or self._rng.random() < 0.5:
@@ -169,7 +168,8 @@ class EventLog:
     def migrate(self, *, unrelated: bool) -> None:
         """Forget all events and count positions anew.
 
-        `unrelated`: ids of before are taken, and the new positions run through the same numbers; else they are refused.
+        With `unrelated`, ids from before are still accepted, and the new positions run through the same numbers;
+        without it they are refused.
         """
         for log in self._topics.values():
             log.drop_until(len(log.events))
@@ -196,7 +196,7 @@ class EventLog:
         return Batch(log.events[first:last], log.base + last, replay_ids.encode(log.positions[last - 1]))
 
     def position(self, replay_id: bytes) -> int:
-        """The place of an id that may be resumed from. Raises `ReplayIdError`."""
+        """Return the position of a replay id that may be resumed from. Raises `ReplayIdError` for any other."""
         position = replay_ids.decode(replay_id)
         index = bisect_left(self._assigned, position)
         if position in self._unrelated:

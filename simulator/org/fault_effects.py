@@ -1,4 +1,4 @@
-"""What an ordered fault of the org does to it."""
+"""Carries out the faults of the org: a migration, a new schema, revoked tokens, allocations, maintenance. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from simulator.org.tokens import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultEffects:
-    """The parts of an org that can be hit. `schema` gives what a topic (null: the first) has now, `install` another.
+    """The parts of an org that a fault changes.
 
-    `maintenance` is called with the seconds that the Pub/Sub API is to be gone.
+    `schema` returns the present schema of a topic (None: of the first), `install` sets another. `maintenance` is called
+    with the seconds for which the Pub/Sub API stops.
     """
 
     clock: Clock
@@ -31,12 +32,12 @@ class FaultEffects:
     maintenance: Callable[[float], None]
 
     def check(self, fault: ordered.AnyFault) -> None:
-        """An order for later must not fail in a publisher's hands. Raises `PayloadError`, `UnknownTopicError`."""
+        """Try now what would fail when the fault is due. Raises `PayloadError`, `UnknownTopicError`."""
         if isinstance(fault, ordered.ChangeSchema):
             self._changed(fault).encode(PlatformEvent(created_at_ms=0, event_type=None, event_payload=None))
 
-    def happen(self, fault: ordered.OrgFault) -> None:
-        """Carry out a fault whose time has come."""
+    def carry_out(self, fault: ordered.OrgFault) -> None:
+        """Carry out a fault that is due."""
         now_ms = self.clock.now_ms()
         match fault:
             case ordered.MigrateOrg(old_ids=old_ids):

@@ -1,4 +1,4 @@
-"""What was published, in replay order, with the sequence numbers that a verifier counts by. Pure and in memory."""
+"""The events that were published, in replay order, with the sequence numbers that a verifier needs. Pure."""
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Ledger:
         return len(self._entries)
 
     def next_seq(self, conversation_id: str) -> int:
-        """The number that the next event of the conversation will get."""
+        """Return the sequence number of the next event of the conversation."""
         return self._last_seq.get(conversation_id, 0) + 1
 
     def record(
@@ -56,7 +56,7 @@ class Ledger:
         created_at_ms: int,
         request_id: str | None,
     ) -> LedgerEntry:
-        """Take one event, in the order of publishing."""
+        """Append one event; call in the order of publishing."""
         seq = self.next_seq(facts.conversation_id)
         first = self._first_seq.setdefault((facts.conversation_id, event_uuid), seq)
         entry = LedgerEntry(

@@ -12,7 +12,10 @@ Replay = Literal["LATEST", "EARLIEST"]
 
 
 class ManagedSubscription(msgspec.Struct, kw_only=True):
-    """One of them. `committed` is null before the first commit; `active` is the rpc id of the stream that holds it."""
+    """One managed subscription.
+
+    `committed` is null before the first commit; `active` is the rpc id of the stream that holds it.
+    """
 
     id: str
     developer_name: str
@@ -25,7 +28,7 @@ class ManagedSubscription(msgspec.Struct, kw_only=True):
     free_at_ms: int | None = None
 
     def is_taken(self, now_ms: int) -> bool:
-        """A stream holds it, or held it and was lost so shortly ago that nobody has noticed."""
+        """Say whether a stream holds it, or held it until it broke a moment ago."""
         return self.active is not None or (self.free_at_ms is not None and now_ms < self.free_at_ms)
 
     def take(self, rpc_id: str) -> None:
@@ -40,11 +43,11 @@ class ManagedSubscription(msgspec.Struct, kw_only=True):
 
 
 class TooManyError(ValueError):
-    """The org has as many as it may, or one of this name."""
+    """The org has as many managed subscriptions as it may, or one with this name."""
 
 
 class ManagedSubscriptions:
-    """All of one org."""
+    """The managed subscriptions of one org."""
 
     def __init__(self) -> None:
         """Begin without any."""
@@ -52,7 +55,7 @@ class ManagedSubscriptions:
         self._made = 0
 
     def add(self, developer_name: str, topic: str, default_replay: Replay, recovery: Replay) -> ManagedSubscription:
-        """Raises `TooManyError`."""
+        """Create one. Raises `TooManyError`."""
         if developer_name in self._by_name:
             raise TooManyError(f"there is a managed subscription {developer_name} already")
         if len(self._by_name) >= MOST:
@@ -77,7 +80,7 @@ class ManagedSubscriptions:
         return self._by_name.get(developer_name)
 
     def with_id(self, subscription_id: str) -> ManagedSubscription | None:
-        """By the 15- or 18-character id."""
+        """Return the one with this 15- or 18-character id; None when there is none."""
         short = subscription_id[:_SHORT]
         return next((known for known in self._by_name.values() if known.id[:_SHORT] == short), None)
 

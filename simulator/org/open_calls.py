@@ -8,7 +8,7 @@ from simulator.faults.rpc_errors import RpcError
 
 
 class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
-    """An open call, as `/v1/stats` tells it. `replay_preset` and `replay_id` are those of its first request."""
+    """An open call, as `/v1/stats` shows it. `replay_preset` and `replay_id` are those of its first request."""
 
     rpc_id: str
     rpc: str

@@ -27,7 +27,7 @@ from simulator.org.fault_effects import FaultEffects
 from simulator.org.ledger import Ledger, LedgerEntry
 from simulator.org.managed_subscriptions import ManagedSubscriptions
 from simulator.org.open_calls import OpenCalls
-from simulator.org.pending_event import PendingEvent, altered
+from simulator.org.pending_event import PendingEvent, with_fault
 from simulator.org.tokens import Tokens
 from simulator.service.request_bodies import RoutingResultBody, SessionBody, WorkBody
 from simulator.service.routing_desk import Planned, RoutingDesk, RoutingRequest
@@ -41,7 +41,7 @@ _HOUR_MS = 3_600_000
 
 
 class Org:
-    """The state behind every interface of the simulator."""
+    """The state behind every API of the simulator."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         """`clock` tells the time; `POST /v1/clock/advance` adds to it."""
@@ -104,7 +104,7 @@ class Org:
         return new_uuid(self._ids)
 
     def schema(self, topic: str) -> DeclaredSchema:
-        """The schema that events of the topic have now. Raises `UnknownTopicError`, also for a channel."""
+        """Return the present schema of a topic. Raises `UnknownTopicError`, also for a channel."""
         schema = self.schemas.get(topic)
         if schema is None:
             raise UnknownTopicError(topic)
@@ -118,7 +118,7 @@ class Org:
         return schema
 
     def schema_by_id(self, schema_id: str) -> DeclaredSchema | None:
-        """Schemas are never forgotten: retained events keep the one that they were written with."""
+        """Return a schema, also one that its topic had before: retained events keep theirs. None for an unknown id."""
         return self._schemas_by_id.get(schema_id)
 
     def declare_topic(self, schema: DeclaredSchema) -> None:
@@ -143,17 +143,19 @@ class Org:
         self._watchers.setdefault(schema.topic, [])
 
     def order(self, fault: ordered.AnyFault) -> Order:
-        """Let something go wrong. Raises `FaultRefusedError`, `PayloadError`, `UnknownTopicError`."""
+        """Order a fault; one that is due at once is carried out now. Raises `FaultRefusedError`, `PayloadError`,
+        `UnknownTopicError`.
+        """
         if fault.topic is not None and fault.topic not in self.schemas:
             raise UnknownTopicError(fault.topic)
         self._fault_effects.check(fault)
         order = self.faults.add(fault)
         if isinstance(order.fault, ordered.OrgFault) and self.faults.take_at_once(order):
-            self._fault_effects.happen(order.fault)
+            self._fault_effects.carry_out(order.fault)
         return order
 
     def watch(self, topic: str, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` after each event of the topic; return what ends that."""
+        """Call `wake` after each event of the topic; return a function that ends that."""
         watchers = self._watchers[topic]
         watchers.append(wake)
         return lambda: watchers.remove(wake)
@@ -169,9 +171,9 @@ class Org:
         planned: Planned = Planned.ANSWER,
         facts: EventFacts | None = None,
     ) -> LedgerEntry:
-        """Publish one platform event; `facts` spares reading the payload that the caller has just built.
+        """Publish one platform event. Raises `UnknownTopicError`.
 
-        Raises `UnknownTopicError`.
+        `facts` saves reading a payload that the caller has just built.
         """
         created_at_ms = self.clock.now_ms() if created_at_ms is None else created_at_ms
         event = PlatformEvent(created_at_ms=created_at_ms, event_type=event_type, event_payload=event_payload)
@@ -179,7 +181,7 @@ class Org:
         event_uuid = event_uuid or self.new_id()
         serialised = protobuf_bytes.producer_event(event_uuid, schema.schema_id, schema.encode(event))
         facts = facts or read_facts(event_type, event_payload)
-        return self._append(
+        return self._publish(
             PendingEvent(
                 topic=topic,
                 serialised=serialised,
@@ -193,7 +195,7 @@ class Org:
     def publish_bytes(
         self, topic: str, payload: bytes, *, event_uuid: str | None = None, serialised: bytes | None = None
     ) -> LedgerEntry:
-        """Publish ready payload bytes; like Salesforce, nothing checks that they are Avro of the topic's schema.
+        """Publish payload bytes. As with Salesforce, nothing checks that they are Avro of the topic's schema.
 
         `serialised` is the whole ProducerEvent when the caller has one. Raises `UnknownTopicError`.
         """
@@ -205,7 +207,7 @@ class Org:
         except (PayloadError, UnknownTopicError):
             facts, created_at_ms = UNREADABLE, self.clock.now_ms()
         serialised = serialised or protobuf_bytes.producer_event(event_uuid, schema.schema_id, payload)
-        return self._append(
+        return self._publish(
             PendingEvent(
                 topic=topic, serialised=serialised, facts=facts, event_uuid=event_uuid, created_at_ms=created_at_ms
             )
@@ -245,16 +247,16 @@ class Org:
         self.publish(self.settings.topics[0], "Interaction", entries.as_json(payload))
 
     def cancel_routing(self, request_id: str) -> RoutingRequest | None:
-        """Let the rep withdraw a request and publish its RoutingResult; None when it has ended otherwise."""
+        """Withdraw a request and publish its RoutingResult; None when it is unknown or has ended otherwise."""
         request = self.desk.cancel(request_id, self.clock.now_ms())
         if request is not None:
             self._publish_result(request)
         return request
 
     def withdraw_unseen(self, topic: str, facts: EventFacts, *, event_uuid: str, created_at_ms: int) -> None:
-        """Publish the RoutingResult of a withdrawn request whose own event is still to come.
+        """Publish the RoutingResult of a withdrawn request before the request itself.
 
-        Nearly simultaneous events can land on the bus in the opposite order; the caller publishes the request next.
+        Nearly simultaneous events can arrive in the opposite order. The caller publishes the request next.
         """
         request = self._open_request(
             topic, facts, event_uuid=event_uuid, created_at_ms=created_at_ms, planned=Planned.RESULT_FIRST
@@ -294,9 +296,9 @@ class Org:
         for notify in self.concluded:
             notify(request)
 
-    def _append(self, event: PendingEvent) -> LedgerEntry:
+    def _publish(self, event: PendingEvent) -> LedgerEntry:
         if not self.faults.armed and not self._held:
-            return self._land(event)
+            return self._append_to_log(event)
         copies = 1
         for fault in self.faults.event_published(event.topic):
             match fault:
@@ -306,17 +308,17 @@ class Org:
                     self._held.setdefault(event.topic, []).append(event)
                     return event.provisional()
                 case ordered.Damage() | ordered.WrongReplayId():
-                    event = altered(event, fault)
-        entry = self._land(event)
+                    event = with_fault(event, fault)
+        entry = self._append_to_log(event)
         for _ in range(copies - 1):
-            self._land(event)
+            self._append_to_log(event)
         for late in self._held.pop(event.topic, ()):
-            self._land(late)
-        for happening in self.faults.event_landed(event.topic):
-            self._fault_effects.happen(happening)
+            self._append_to_log(late)
+        for org_fault in self.faults.event_appended(event.topic):
+            self._fault_effects.carry_out(org_fault)
         return entry
 
-    def _land(self, event: PendingEvent) -> LedgerEntry:
+    def _append_to_log(self, event: PendingEvent) -> LedgerEntry:
         replay_id = self.log.append(event.topic, event.serialised, self.clock.now_ms(), shown_id=event.shown_id)
         facts = event.facts
         request_id = None

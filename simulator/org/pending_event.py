@@ -1,4 +1,4 @@
-"""An event on its way to the bus, and what an ordered fault makes of it. Pure."""
+"""An event that is published and not yet in the log, and what a fault changes in it. Pure."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ _LOW_ID = replay_ids.encode(1)
 
 
 class PendingEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A serialised `ProducerEvent` and what is known of it. `shown_id` replaces the replay id that subscribers see."""
+    """A serialised `ProducerEvent` and what is known of it. `shown_id` replaces the replay id that subscribers get."""
 
     topic: str
     serialised: bytes
@@ -25,7 +25,7 @@ class PendingEvent(msgspec.Struct, frozen=True, kw_only=True):
     shown_id: bytes | None = None
 
     def provisional(self) -> LedgerEntry:
-        """What can be said of an event that has no place on the bus yet: its index is 0."""
+        """Return a ledger entry for an event that is not in the log yet: its index is 0."""
         return LedgerEntry(
             index=0,
             event_uuid=self.event_uuid,
@@ -43,8 +43,8 @@ class PendingEvent(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def altered(event: PendingEvent, fault: Damage | WrongReplayId) -> PendingEvent:
-    """The event after the fault. A damaged one has no facts any more: nobody can read them out of it."""
+def with_fault(event: PendingEvent, fault: Damage | WrongReplayId) -> PendingEvent:
+    """Return the event with the fault. A damaged event has no facts: nobody can read its payload."""
     if isinstance(fault, WrongReplayId):
         return msgspec.structs.replace(event, shown_id=b"" if fault.which == "none" else _LOW_ID)
     message = pb.ProducerEvent.FromString(event.serialised)

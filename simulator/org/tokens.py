@@ -32,7 +32,7 @@ class Tokens:
         return token
 
     def is_valid(self, token: str) -> bool:
-        """Whether calls with it are taken; such a call is a use of it."""
+        """Say whether a call with this token is accepted; a valid call counts as a use."""
         used_ms = self._used_ms.get(token)
         if used_ms is None:
             return False
@@ -44,7 +44,7 @@ class Tokens:
         return True
 
     def keep_alive(self, token: str) -> None:
-        """Note that an open stream uses the token, whether it still opens new calls or not."""
+        """Count a use by an open stream."""
         if token in self._used_ms:
             self._used_ms[token] = self._now_ms()
 
@@ -66,5 +66,5 @@ class Tokens:
 
 
 def same_secret(given: str, expected: str) -> bool:
-    """Compare secrets without telling by the time taken how much of them is right."""
+    """Compare two secrets in a time that does not depend on how much of them is equal."""
     return hmac.compare_digest(given.encode(), expected.encode())

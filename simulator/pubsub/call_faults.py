@@ -1,4 +1,4 @@
-"""Lets the ordered faults happen to a call: at its start, while its stream is open, and to each response."""
+"""Carries out the faults of a call: at its start, on its open stream, and on each response."""
 
 import asyncio
 
@@ -25,20 +25,20 @@ _UNLIMITED = 2**31
 
 
 class PlainEnd(Exception):
-    """The stream is over, with status OK."""
+    """Ends a stream with status OK."""
 
 
 class WireFault(Exception):
-    """The fault happens below gRPC, by the fault proxy; `mark` is what tells the proxy which one."""
+    """Ends a call below gRPC. The call sends `mark` in place of a response, and the fault proxy does what it says."""
 
     def __init__(self, mark: FaultMark) -> None:
-        """`mark` is sent in place of a response."""
+        """`mark` names the fault."""
         super().__init__(mark.kind.name)
         self.mark = mark
 
 
 class CallFaults:
-    """The faults of one call. The code that serves the call asks at each point where one can happen."""
+    """The faults of one call. The code that serves the call asks here wherever a fault can happen."""
 
     def __init__(self, call: Call, book: FaultBook) -> None:
         """`book` holds the faults that are ordered for the whole org."""
@@ -47,7 +47,7 @@ class CallFaults:
         self._started = False
 
     async def begin(self, topic: str | None) -> None:
-        """Let happen what was ordered for the start of a call. Raises `RpcError`, `PlainEnd`, `WireFault`."""
+        """Carry out the faults for the start of a call. Raises `RpcError`, `PlainEnd` or `WireFault` to end it."""
         self._call.topic = topic
         if self._book.armed:
             while (fault := self._book.due(self._facts())) is not None:
@@ -55,7 +55,7 @@ class CallFaults:
         self._started = True
 
     async def go_on(self) -> None:
-        """Let happen what is due on an open stream. Raises as `begin`."""
+        """Carry out the faults that are due on an open stream. Raises as `begin`."""
         if self._call.cut is not None:
             raise self._call.cut
         if self._book.armed:
@@ -76,7 +76,7 @@ class CallFaults:
         return merge.seconds if merge else 0.0
 
     async def before_response(self) -> None:
-        """Hold a response back as long as was ordered."""
+        """Wait as long as a `slow` fault delays the next response."""
         slow = self._book.shape(self._facts(), Slow) if self._book.armed else None
         if slow is not None:
             await asyncio.sleep(slow.seconds)
@@ -112,7 +112,7 @@ async def _carry_out(fault: CallFault) -> None:
 
 
 def provoked(fault: Fail) -> RpcError:
-    """The failure that was ordered; what the order leaves open is as the error table has it."""
+    """Return the failure that was ordered. Where the order names no status, it is the one of its error code."""
     known = STATUS_OF.get(fault.error_code or "", Status.UNKNOWN)
     status = fault.status or known
     text = fault.text or f"ordered: {fault.error_code or status.value}"

@@ -1,4 +1,4 @@
-"""Where clients of the Pub/Sub API connect: the gRPC server, an edge before it when faults need one, and pauses."""
+"""Where clients of the Pub/Sub API connect: the gRPC server, the fault proxy if asked for, and pauses."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ class PubSubListener:
         """Let the org's maintenance faults pause this listener."""
         self._org = org
         self._server = PubSubServer(org)
-        self._edge: FaultProxy | None = None
+        self._fault_proxy: FaultProxy | None = None
         self._address = ("", 0)
         self._inside_port = 0
         self._identity: TlsIdentity | None = None
@@ -43,18 +43,18 @@ class PubSubListener:
         if not self._org.settings.wire_faults:
             return await self._server.start(host, port, self._identity)
         self._inside_port = await self._server.start(_INSIDE, self._inside_port)
-        self._edge = FaultProxy(self._inside_port, self._server.mark_secret)
+        self._fault_proxy = FaultProxy(self._inside_port, self._server.mark_secret)
         tls = self._identity.ssl_context(http2=True) if self._identity is not None else None
         try:
-            return await self._edge.start(host, port, tls)
+            return await self._fault_proxy.start(host, port, tls)
         except OSError as error:
             await self._server.stop()
             raise PortInUseError(f"listening on {host}:{port} for gRPC: {error.strerror or error}") from error
 
     async def _close(self) -> None:
         await self._server.stop()
-        if self._edge is not None:
-            await self._edge.stop()
+        if self._fault_proxy is not None:
+            await self._fault_proxy.stop()
 
     def _begin_maintenance(self, seconds: float) -> None:
         if self._maintenance is None or self._maintenance.done():

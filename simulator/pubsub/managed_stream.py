@@ -1,4 +1,4 @@
-"""One ManagedSubscribe call: a subscription whose position the org keeps, and which commits move. No I/O, no clock."""
+"""One ManagedSubscribe call: the org keeps the position of the subscription, and commits move it. No I/O, no clock."""
 
 from typing import Any
 

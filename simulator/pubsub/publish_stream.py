@@ -1,4 +1,4 @@
-"""The PublishStream RPC: a response per request, one topic, and an end for those who stay silent."""
+"""The PublishStream RPC: one topic, a response to each request, and an end for a stream without requests."""
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable

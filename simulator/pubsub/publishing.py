@@ -1,4 +1,4 @@
-"""The Publish RPC: a result per event, no check of the payload, limits of size."""
+"""The Publish RPC: one result for each event, limits of size, and no check of the payload."""
 
 from schemas.proto import pubsub_api_pb2 as pb
 from simulator.faults import rpc_errors

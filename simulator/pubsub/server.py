@@ -35,14 +35,14 @@ Serve: TypeAlias = Callable[[Any, Context, Call], Awaitable[None]]
 
 
 class PubSubServer:
-    """Serves one org. `start` returns the bound port; `stop` cuts the open streams; both can be repeated."""
+    """Serves one org over gRPC. `start` and `stop` can be repeated."""
 
     def __init__(self, org: Org) -> None:
         """Serve nothing yet."""
         self._org = org
         self._server: grpc.aio.Server | None = None
         self._streams = 0
-        self.mark_secret = secrets.token_bytes(16)  # no client can guess it; the edge looks for it
+        self.mark_secret = secrets.token_bytes(16)  # no client can guess it; the fault proxy looks for it
 
     async def start(self, host: str, port: int, identity: TlsIdentity | None = None) -> int:
         """With an identity over TLS, else in plain text. Raises `PortInUseError`."""
@@ -160,7 +160,7 @@ class PubSubServer:
                 await self._abort(context, failure, call)
             except WireFault as fault:
                 await context.write(fault.mark.encode(self.mark_secret))
-                await asyncio.Event().wait()  # the edge ends the call
+                await asyncio.Event().wait()  # the fault proxy ends the call
             finally:
                 self._org.calls.remove(call)
 
@@ -227,7 +227,7 @@ class PubSubServer:
 
 
 def _serialised(response: Any) -> bytes:
-    """Marks for the edge are bytes already."""
+    """Return the bytes of a response; a mark for the fault proxy is bytes already."""
     return response if isinstance(response, bytes) else bytes(response.SerializeToString())
 
 

@@ -1,4 +1,4 @@
-"""Runs a subscription: reads requests and writes responses at the same time, keeps idle streams alive, closes them."""
+"""Runs a subscription: reads requests while it writes responses, sends keepalives, closes streams without credit."""
 
 import asyncio
 import math
@@ -112,7 +112,7 @@ class SubscribeStream:
             last_response_s = clock.monotonic_s()
 
     async def _next(self) -> Response | None:
-        """The next events, as many and as late as was ordered. Raises `RpcError` when the allocation is used up."""
+        """The next events, limited and delayed as faults demand. Raises `RpcError` when the allocation is used up."""
         org = self._org
         if not self._subscription.ready(org.clock.now_ms()):
             return self._subscription.next_response(org.clock.now_ms(), 0)
@@ -131,7 +131,7 @@ class SubscribeStream:
         return response
 
     def _next_look(self, last_response_s: float) -> float:
-        """When something must be done even if nothing changes, in clock seconds."""
+        """Return the time at which something is due even if nothing changes, in clock seconds."""
         if self._is_beginning:
             return math.inf
         settings = self._org.settings

@@ -25,7 +25,7 @@ class Response:
 class Subscription:
     """Takes FetchRequests, gives FetchResponses. The first request fixes topic and start; later ones add credit.
 
-    `settle_ms`: what is published so soon after a LATEST subscription began is missed.
+    `settle_ms`: a LATEST subscription misses what is published so soon after it began.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Subscription:
 
     @property
     def is_starved(self) -> bool:
-        """Many events wait, and the credit is for few: a moment later it may be for more.
+        """Say whether many events wait and the credit is for few; it may be for more a moment later.
 
         Answering each small request at once makes the next one small too, for ever: measured 1.4 events per response
         and 7,000 events/s after some split batches, at 100 outstanding.
@@ -65,26 +65,26 @@ class Subscription:
         return name or None
 
     def start_of(self, request: Any) -> tuple[str, bytes]:
-        """Preset and replay id that the first request names, as it names them."""
+        """Return preset and replay id as the first request names them; a preset that is unknown by its number."""
         number: int = request.replay_preset
         known = number in {preset.value for preset in Preset}
         return Preset(number).name if known else str(number), request.replay_id
 
     def close(self, *, in_order: bool, now_ms: int) -> None:
-        """The call is over. A plain subscription leaves nothing behind."""
+        """End the subscription. Nothing of a plain one remains."""
 
     def check_idle(self, now_s: float) -> float | None:
-        """When the call wants to be looked at again, in clock seconds; None when it has no such time.
+        """Return when it must be called again, in clock seconds; None for never.
 
-        Raises `RpcError` when its time is over.
+        Raises `RpcError` when a time limit of the subscription is over.
         """
 
     def settles_in_s(self, now_ms: int) -> float | None:
-        """How long until a LATEST subscription begins to see events; None when it does."""
+        """Return the seconds until a LATEST subscription sees events; None when it sees them now."""
         return None if self._settled_at_ms is None else (self._settled_at_ms - now_ms) / 1000
 
     def take_request(self, request: Any, now_ms: int) -> None:
-        """Raises `RpcError` for a request that ends the stream."""
+        """Take one FetchRequest. Raises `RpcError` for a request that ends the stream."""
         if self.topic is None:
             self._credit.request(request.num_requested)
             self._cursor = self._start(request, now_ms)
@@ -114,7 +114,7 @@ class Subscription:
         return Response(data, len(batch.events))
 
     def keepalive(self, now_ms: int) -> Response:
-        """An empty response with the position that is safe to resume from. Only while there is no event to send."""
+        """Return an empty response, with a position that is safe to resume from while no event can be sent."""
         return Response(
             protobuf_bytes.fetch_response([], self._log.keepalive_id(now_ms), self._rpc_id, self._credit.pending)
         )

@@ -1,4 +1,4 @@
-"""What a scenario plays: how much, how fast, and in which mixture."""
+"""The options of a scenario: how many events, how fast, and in which mixture."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class ActivityKind(StrEnum):
-    """The middle of a conversation is a mixture of these."""
+    """What can happen in the middle of a conversation; each kind is one event or a few."""
 
     MESSAGE = "message"
     TYPING = "typing"
@@ -102,5 +102,5 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError(f"{', '.join(planned)} are more than 1 together")
 
     def weights(self) -> dict[str, float]:
-        """The weight of every kind."""
+        """Return the weight of every kind."""
         return DEFAULT_SHARES | self.shares

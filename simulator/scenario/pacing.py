@@ -31,5 +31,5 @@ class Pacer:
         return int(debt)
 
     def count(self, published: int) -> None:
-        """Note what was published since."""
+        """Take note of events that were published since."""
         self._done += published

@@ -79,7 +79,7 @@ class Player:
 
     @property
     def planned(self) -> int:
-        """About how many events it will be; results of routing come on top."""
+        """Return about how many events the play has, without the results of routing."""
         return self._options.events
 
     async def run(self) -> None:
@@ -170,7 +170,7 @@ class Player:
             heapq.heappush(self._cancels, (due_ms, conversation.request_id))
 
     def _hand_over(self, conversation: _Conversation, plan: RoutingPlan, request: RoutingRequest) -> None:
-        """After a success the target joins; after a transfer the rep who asked leaves. Contacts outside never join."""
+        """After a success the target joins, and after a transfer the rep leaves. Outside contacts never join."""
         conversation.routing = None
         if request.concluded is not Conclusion.ROUTED:
             return
@@ -237,10 +237,10 @@ class Player:
             self._active.append(self._waiting.pop(request_id))
 
     def _has_ended(self, request: RoutingRequest) -> bool:
-        """True when nothing more happens to a request than that someone joins.
+        """Return True when nothing more happens to a request, except that someone joins.
 
-        One that the rep means to withdraw goes on after the partner took it, until it is withdrawn; one whose target
-        declines goes on until it is offered again, or its time is over.
+        One that the rep will withdraw goes on after the partner accepted it. One whose target declines goes on until
+        the work is offered again, or its time is over.
         """
         if request.concluded is not Conclusion.ROUTED:
             return request.concluded is not None

@@ -1,4 +1,4 @@
-"""Where scenarios are started: one at a time, in the background of the servers."""
+"""Starts scenarios, one at a time, in the background of the servers."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class ScenarioRunningError(RuntimeError):
-    """One play at a time."""
+    """A scenario is playing; there is one at a time."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScenarioRunner:
-    """Holds the play that runs, or ran last."""
+    """Runs one scenario at a time, and knows how far it is."""
 
     def __init__(self, org: Org) -> None:
         """Play nothing yet."""
@@ -56,7 +56,7 @@ class ScenarioRunner:
 
     @property
     def finished(self) -> bool:
-        """Something was played, nothing is playing, and no routing request is open: the ledger will not grow."""
+        """Say whether the ledger is complete: nothing plays after at least one play, and no routing request is open."""
         return self._plays > 0 and not self._running and self._org.desk.open_count == 0
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """The script of one conversation: its people and its steps. Pure; a seed and a number always give the same script.
 
-Everything random is drawn here, ids included. What is left for the play is the time and the sequence number.
+Everything random is drawn here, ids included. Times and sequence numbers are added when the script is played.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ _TARGETS = ("rep", "queue", "flow", "external", "skills")
 
 
 class StepKind(StrEnum):
-    """What happens in a step; the kinds of the mixture and the frame around them."""
+    """What happens in a step: one for each event of an activity, and those that begin and end a conversation."""
 
     SESSION_STARTED = "session_started"
     REP_JOINED = "rep_joined"
@@ -56,7 +56,7 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingPlan:
-    """Who is asked for, what is to become of the request, and who joins when it succeeds."""
+    """Whom a routing request asks for, how it is planned to end, and who joins when it succeeds."""
 
     request_id: str | None  # None: the event carries no channelData
     routing_type: str
@@ -102,12 +102,12 @@ class Script:
 
     @property
     def events(self) -> int:
-        """How many events the steps publish, repeats included; what routing brings comes on top."""
+        """Return how many events the steps publish, repeats included and results of routing left out."""
         return len(self.steps) + sum(step.repeat_after is not None for step in self.steps)
 
 
 def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
-    """The script of the conversation with this number."""
+    """Return the script of the conversation with this number."""
     rng = seeded(seed, f"conversation {number}")
     conversation_id = new_uuid(rng)
     steps = [_step(rng, StepKind.SESSION_STARTED), _step(rng, StepKind.REP_JOINED)]
@@ -128,7 +128,7 @@ def write_script(options: ScenarioOptions, *, seed: int, number: int) -> Script:
 
 
 def _middle(rng: SeededRandom, options: ScenarioOptions, number: int) -> list[tuple[ActivityKind, bool]]:
-    """The kinds in their order; True for those that are to play every step they have."""
+    """The activities in their order; True for those that play every step they have."""
     weights = options.weights()
     count = rng.randint(max(1, options.steps // 2), options.steps * 3 // 2)
     drawn = rng.choices([ActivityKind(name) for name in weights], weights=list(weights.values()), k=count)
@@ -141,7 +141,7 @@ def _middle(rng: SeededRandom, options: ScenarioOptions, number: int) -> list[tu
 
 
 def _called(weights: dict[str, float], number: int) -> list[ActivityKind]:
-    """What this conversation plays whatever is drawn, so that a play of `ROLL_CALL` conversations lacks no kind."""
+    """The activities that this conversation plays in any case, so that the first `ROLL_CALL` conversations play all."""
     wanted = [ActivityKind(name) for name, weight in weights.items() if weight > 0]
     return wanted[number - 1 :: ROLL_CALL] if number <= ROLL_CALL else []
 
@@ -187,7 +187,7 @@ def _steps_of(rng: SeededRandom, kind: ActivityKind, options: ScenarioOptions, *
 
 
 def _silencing(rng: SeededRandom, kind: ActivityKind) -> list[Step]:
-    """What must not be delivered for no other reason than what was said before it."""
+    """Steps with messages that must be withheld only because of a step before them."""
     if kind is ActivityKind.CONSULT:
         other = new_uuid(rng)  # another conversation, between reps
         said = [_step(rng, StepKind.CONSULTATION, variant=other, text=some_whisper(rng)) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Sentences that reps write. Invented; no customer is behind them."""
+"""Invented sentences for the messages of reps."""
 
 from simulator.events.seeded import SeededRandom
 
@@ -29,10 +29,10 @@ _WHISPERS = (
 
 
 def some_text(rng: SeededRandom) -> str:
-    """Two to six sentences: with its envelope an event of about 1 KB."""
+    """Return two to six sentences: with its envelope an event of about 1 KB."""
     return " ".join(rng.choices(_SENTENCES, k=rng.randint(2, 6)))
 
 
 def some_whisper(rng: SeededRandom) -> str:
-    """What one rep tells another and no customer may read."""
+    """Return what one rep tells another and no customer may read."""
     return rng.choice(_WHISPERS)

@@ -1,8 +1,8 @@
-"""Entries that Salesforce itself adds, and only rarely. All change state at most; none goes to the end user. Pure.
+"""Rare entries that Salesforce adds by itself. Some change state; none goes to the end user. Pure.
 
-What the play expects of other events allows for them: consent is withdrawn when nothing more is to be delivered but
-its confirmation; the consultation is another conversation, of which nothing is; the accepted work is the first rep's,
-before anyone is asked for.
+They must not change what is expected of other events. So an end user withdraws consent when all that is left to deliver
+is the confirmation; a consultation is another conversation, of which nothing is delivered; and accepted work belongs to
+the first rep, before any routing request.
 """
 
 from simulator.events import entries
@@ -23,7 +23,7 @@ SYSTEM_ENTRY_STEPS = frozenset(
 )
 
 
-def notice(script: Script, step: Step, at_ms: int) -> Json:
+def system_entry(script: Script, step: Step, at_ms: int) -> Json:
     """The entry of such a step; raises `ValueError` for other steps."""
     match step.kind:
         case StepKind.CONSENT:

@@ -1,7 +1,7 @@
-"""Reads the bodies of the Interaction Service API's calls, as far as one body can be judged alone. Pure.
+"""Reads the bodies of the Interaction Service API's calls, and checks what can be checked in one body alone. Pure.
 
-Each reader returns what the call asks for and raises `CallRejectedError` with the code of the first thing that is
-wrong. Which HTTP status goes with which code is not published.
+Each reader returns the fields that the simulator uses. It raises `CallRejectedError` with the code of the first thing
+that is wrong. Which HTTP status goes with which code is not published.
 """
 
 from typing import Any
@@ -97,7 +97,7 @@ def _work_item_of(fields: Json) -> str:
 
 
 def read_routing_result(body: bytes) -> RoutingResultBody:
-    """`POST /routingResult`. An error message belongs to a failure, and to nothing else."""
+    """Read `POST /routingResult`. A failure needs an error message, and a success must not have one."""
     fields = _read_object(body)
     work_item_id = _work_item_of(fields)
     conversation_id = _conversation_of(fields)
@@ -123,7 +123,7 @@ def read_routing_result(body: bytes) -> RoutingResultBody:
 
 
 def read_route(body: bytes) -> RouteBody:
-    """A flow needs its fallback queue; a flow and a queue exclude each other."""
+    """Read `POST /route`. A flow needs its fallback queue; a flow and a queue exclude each other."""
     fields = _read_object(body)
     conversation_id = _conversation_of(fields)
     routing_type = _one_of(fields, "routingType", _ROUTING_TYPES, 10089)
@@ -145,7 +145,7 @@ def read_route(body: bytes) -> RouteBody:
 
 
 def read_unroute(body: bytes) -> str:
-    """`DELETE /route`: the conversation."""
+    """Read `DELETE /route`; return the conversation."""
     fields = _read_object(body)
     conversation_id = _conversation_of(fields)
     if fields.get("cancelReason") is not None:
@@ -154,7 +154,7 @@ def read_unroute(body: bytes) -> str:
 
 
 def read_work(body: bytes) -> WorkBody:
-    """Weight and percentage exclude each other."""
+    """Read `POST /agentWork`. Weight and percentage exclude each other."""
     fields = _read_object(body)
     work_item_id = _work_item_of(fields)
     weight, percentage = fields.get("capacityWeight"), fields.get("capacityPercentage")
@@ -177,7 +177,7 @@ def read_work(body: bytes) -> WorkBody:
 
 
 def read_work_change(body: bytes) -> WorkStatusBody:
-    """A chatbot has to name itself."""
+    """Read `PATCH /agentWork`. A chatbot must name itself."""
     fields = _read_object(body)
     work_id = _required(fields, "workId", 10082)
     context = _one_of(fields, "contextType", ("Agent", "Chatbot"), 10083)
@@ -188,7 +188,7 @@ def read_work_change(body: bytes) -> WorkStatusBody:
 
 
 def read_removal(body: bytes) -> tuple[str, str]:
-    """`POST /participant`: the conversation, and the user to remove from it."""
+    """Read `POST /participant`; return the conversation, and the user to remove from it."""
     fields = _read_object(body)
     conversation_id = _conversation_of(fields)
     _one_of(fields, "operation", ("Remove",), 10089)
@@ -206,7 +206,7 @@ def read_removal(body: bytes) -> tuple[str, str]:
 
 
 def read_session(body: bytes) -> SessionBody:
-    """A session is set inactive only by its id."""
+    """Read `POST /messagingSession`. Only a session that is named by its id can be set inactive."""
     fields = _read_object(body)
     channel_address_id = _required(fields, "channelAddressIdentifier", 10017)
     end_user_subject = _required(fields, "endUserClientId", 10020)
@@ -229,7 +229,7 @@ def read_session(body: bytes) -> SessionBody:
 
 
 def read_acknowledgements(body: bytes) -> tuple[str, int]:
-    """`POST /acknowledgement`: the conversation, and how many entries it acknowledges."""
+    """Read `POST /acknowledgement`; return the conversation, and how many entries it acknowledges."""
     fields = _read_object(body)
     sender = _object(fields, "sender")
     _one_of(sender, "appType", ("custom",), 10037)

@@ -26,7 +26,7 @@ class Conclusion(StrEnum):
 
 
 class Planned(StrEnum):
-    """What the scenario wants to become of a request."""
+    """How the scenario plans a request to end."""
 
     ANSWER = "answer"  # left to the partner
     IGNORE = "ignore"  # nobody is to answer; `channelData.simulatorPlan` tells the router
@@ -85,7 +85,7 @@ class RoutingDesk:
         self.rejected_answers = 0
 
     def note_conversation(self, conversation_id: str, work_item_id: str | None) -> None:
-        """Learn from an event that a conversation exists, and which MessagingSession it is in."""
+        """Take note that a conversation exists, and of the MessagingSession that it is in."""
         self._conversations.add(conversation_id)
         if work_item_id is not None:
             self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]] = conversation_id
@@ -101,7 +101,7 @@ class RoutingDesk:
         created_at_ms: int,
         planned: Planned,
     ) -> RoutingRequest:
-        """Start the timer of a request. A repeat of its event changes nothing and returns what became of it."""
+        """Start the timer of a request. A repeat of its event changes nothing and returns the request as it is."""
         request_id = facts.event_id or event_uuid
         known = self._requests.get(request_id)
         if known is not None:
@@ -138,7 +138,7 @@ class RoutingDesk:
         return request
 
     def cancel(self, request_id: str, now_ms: int) -> RoutingRequest | None:
-        """The rep withdraws a request; None when it is unknown or has ended otherwise."""
+        """Withdraw a request for its rep; None when it is unknown or has ended otherwise."""
         request = self._requests.get(request_id)
         if request is None or request.concluded not in {None, Conclusion.ROUTED}:
             return None
@@ -164,12 +164,12 @@ class RoutingDesk:
         return list(self._requests.values())
 
     def check_conversation(self, conversation_id: str) -> None:
-        """Raises `CallRejectedError` for a conversation of which no event has told."""
+        """Raise `CallRejectedError` for a conversation that no event has named."""
         if conversation_id not in self._conversations:
             raise CallRejectedError(10018, "the conversation identifier is unknown to this org")
 
     def check_work_item(self, work_item_id: str, conversation_id: str | None) -> None:
-        """Raises `CallRejectedError` when no session has this id, or one of another conversation has it."""
+        """Raise `CallRejectedError` when no session has this id, or a session of another conversation has it."""
         owner = self._conversation_of_work_item.get(work_item_id[:WORK_ITEM_CHARS])
         if owner is None:
             raise CallRejectedError(15111, "no messaging session has this workItemId")
@@ -177,7 +177,7 @@ class RoutingDesk:
             raise CallRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
 
     def conversation_of(self, work_item_id: str) -> str:
-        """The conversation of a work item that `check_work_item` knows."""
+        """Return the conversation of a work item that passed `check_work_item`."""
         return self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]]
 
     def work_item_of(self, conversation_id: str) -> str:
@@ -198,7 +198,7 @@ class RoutingDesk:
         return len(self._open_ids)
 
     def counts(self) -> dict[str, int]:
-        """How many requests ended in which way; the rest under `open`."""
+        """Return how many requests ended in each way, and how many are `open`."""
         counts = dict.fromkeys([*(kind.value for kind in Conclusion), "open"], 0)
         for request in self._requests.values():
             counts[request.concluded.value if request.concluded is not None else "open"] += 1

@@ -1,4 +1,4 @@
-"""The `RoutingResult` event that tells how a routing request was concluded. Pure."""
+"""The `RoutingResult` event that is published when a routing request has ended. Pure."""
 
 from simulator.events import entries
 from simulator.events.entries import Json

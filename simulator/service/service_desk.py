@@ -76,7 +76,10 @@ class ServiceDesk:
         self._routed.pop(conversation_id, None)
 
     def offer(self, body: WorkBody) -> AgentWork:
-        """Offer work to a rep. With service routing nothing but rep and work item is needed. May reject."""
+        """Offer work to a rep. Raises `CallRejectedError`.
+
+        After a `/route` call, rep and work item are enough; otherwise the call must name its routing request.
+        """
         self._desk.check_work_item(body.work_item_id, body.conversation_id)
         conversation_id = self._desk.conversation_of(body.work_item_id)
         if conversation_id not in self._routed and (body.conversation_id is None or body.correlation_id is None):
@@ -97,7 +100,10 @@ class ServiceDesk:
         return work
 
     def change(self, change: WorkStatusBody) -> AgentWork:
-        """Accept, close, decline or take back an offer; only an offer that nobody has taken. May reject."""
+        """Accept, close, decline or cancel an offer; only an offer that nobody has taken can be cancelled.
+
+        Raises `CallRejectedError`.
+        """
         work = self._works.get(change.work_id)
         if work is None:
             raise CallRejectedError(10082, "no agent work has this workId")
@@ -107,14 +113,17 @@ class ServiceDesk:
         return work
 
     def decline(self, work_id: str) -> AgentWork | None:
-        """The rep declines an offer; None when it does not stand any more."""
+        """Decline an offer for its rep; None when it is not open any more."""
         try:
             return self.change(WorkStatusBody(work_id=work_id, status="Decline"))
         except CallRejectedError:
             return None
 
     def seat(self, request_id: str) -> AgentWork | None:
-        """Somebody joins for a request: the newest offer is taken and all other work on the work item is closed."""
+        """Let the rep of the newest offer of a request join, and close all other work on the work item.
+
+        Returns the offer; None when the request has none.
+        """
         works = self.works_for(request_id)
         if not works:
             return None
@@ -131,7 +140,7 @@ class ServiceDesk:
         self.removed.append((conversation_id, user_id))
 
     def end_session(self, body: SessionBody) -> str:
-        """End a session or set it inactive; its id. Raises `CallRejectedError`."""
+        """End a session or set it inactive; return its id. Raises `CallRejectedError`."""
         self._desk.check_conversation(body.conversation_id)
         session_id = self._desk.work_item_of(body.conversation_id)
         if body.session_id is not None and body.session_id[:15] != session_id[:15]:
@@ -143,7 +152,7 @@ class ServiceDesk:
         return session_id
 
     def acknowledge(self, conversation_id: str, count: int) -> None:
-        """Take acknowledgements. Raises `CallRejectedError`."""
+        """Count acknowledged entries. Raises `CallRejectedError`."""
         self._desk.check_conversation(conversation_id)
         self.acknowledged += count
 

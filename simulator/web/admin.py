@@ -1,4 +1,4 @@
-"""The simulator's own calls under `/v1`: what a test or a verifier asks for, and what it makes happen."""
+"""The simulator's own calls under `/v1`: what was published, what is open, starting a scenario, tokens and time."""
 
 from aiohttp import web
 

@@ -16,7 +16,7 @@ LARGEST_PAGE = 10_000
 
 
 class _Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A field that nobody knows is a mistake, not a wish."""
+    """An input; an unknown field is refused."""
 
 
 class _Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class RevokeBody(_Input, frozen=True, kw_only=True):
 
 
 class AdvanceBody(_Input, frozen=True, kw_only=True):
-    """How much time is to pass."""
+    """How many seconds the clock moves forward."""
 
     seconds: Annotated[float, Meta(ge=0)]
 
@@ -149,7 +149,7 @@ class ClockReply(_Output, frozen=True, kw_only=True):
 
 
 class RevokeReply(_Output, frozen=True, kw_only=True):
-    """How many tokens were valid."""
+    """How many valid tokens were revoked."""
 
     revoked: int
 

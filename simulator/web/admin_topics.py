@@ -1,4 +1,4 @@
-"""The calls about topics and their events: declare, list, publish by hand."""
+"""The calls about topics and their events: list and declare topics, read their events, publish one."""
 
 import base64
 import binascii

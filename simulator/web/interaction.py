@@ -1,4 +1,4 @@
-"""The Interaction Service API, as far as a partner who routes needs it."""
+"""The Interaction Service API over HTTP: headers, error codes, and the calls that a partner makes."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ _SUCCESS = {"success": True}
 
 
 class _CallRefusedError(Exception):
-    """The headers do not entitle to the call."""
+    """The headers are wrong or missing."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class _CallRefusedError(Exception):
 
 
 def _check_headers(headers: Mapping[str, str], org: Org) -> None:
-    """Raises `_CallRefusedError`. The HTTP status per error code is not published; ours are the plain reading."""
+    """Raise `_CallRefusedError` for wrong headers. Which HTTP status goes with which code is not published."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not org.tokens.is_valid(token.strip()):
         raise _CallRefusedError(401, 10004, "the access token is missing or not valid")
@@ -47,7 +47,7 @@ def _check_context_type(headers: Mapping[str, str]) -> None:
 
 
 class _Calls:
-    """What each call does with its body; each returns its reply and raises `CallRejectedError`."""
+    """Carries out each call; each method returns the reply and raises `CallRejectedError`."""
 
     def __init__(self, org: Org) -> None:
         self._org = org

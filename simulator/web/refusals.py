@@ -1,4 +1,4 @@
-"""How the org's errors become refusals of the simulator's own calls: one reading for all of them."""
+"""Turns the org's errors into refusals of the simulator's own calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

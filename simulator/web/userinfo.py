@@ -1,4 +1,4 @@
-"""Who a token belongs to (`userinfo`, the identity URL), what is left of the org's limits, and logins that go wrong."""
+"""The `userinfo` call, the identity URL, the org's limits, and the faults of logins."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ _HOURLY_PUBLISHES = 250_000
 
 
 def routes(org: Org) -> list[web.RouteDef]:
-    """The calls that take a bearer token and tell about it."""
+    """Return the calls that are made with a bearer token."""
 
     def has_token(request: web.Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -77,7 +77,7 @@ def routes(org: Org) -> list[web.RouteDef]:
 
 
 def login_faults(org: Org) -> Middleware:
-    """Lets the `login` faults happen that were ordered."""
+    """Return the middleware that carries out the `login` faults."""
 
     @web.middleware
     async def provoked(request: web.Request, handler: Handler) -> web.StreamResponse:

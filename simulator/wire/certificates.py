@@ -1,4 +1,4 @@
-"""An own certificate authority and the server's certificate, made when a directory has none."""
+"""Makes a certificate authority and a server certificate in a directory that has none."""
 
 import datetime
 import ipaddress
@@ -19,7 +19,7 @@ _VALID_DAYS = 365
 
 @dataclass(frozen=True, slots=True)
 class TlsIdentity:
-    """What the servers show to their clients. `ca_file` is what a client must trust."""
+    """The files of a server's certificate. Clients must trust `ca_file`."""
 
     ca_file: Path
     certificate_file: Path
@@ -36,7 +36,7 @@ class TlsIdentity:
         return self.key_file.read_bytes()
 
     def ssl_context(self, *, http2: bool = False) -> ssl.SSLContext:
-        """For a server of this process."""
+        """Return the TLS settings of a server of this process."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate_file, self.key_file)
         if http2:
@@ -45,7 +45,7 @@ class TlsIdentity:
 
 
 def tls_identity_in(directory: Path, host: str, now_ms: int) -> TlsIdentity:
-    """The identity that lies there, or a new one for `host` and localhost. Raises `OSError`."""
+    """Return the identity in the directory; make one for `host` and localhost when there is none. Raises `OSError`."""
     identity = TlsIdentity(directory / CA_FILE, directory / _CERTIFICATE_FILE, directory / _KEY_FILE)
     if not all(path.exists() for path in (identity.ca_file, identity.certificate_file, identity.key_file)):
         directory.mkdir(parents=True, exist_ok=True)

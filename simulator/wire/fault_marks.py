@@ -1,7 +1,7 @@
-"""Marks that a call leaves in its own response for the edge in front of it. Pure.
+"""Marks that a call puts into its own response for the fault proxy in front of it. Pure.
 
-Only the edge can break a stream below gRPC, and only the call knows when. So the call sends a message that no client
-ever sees: the edge finds the secret in it, takes it out, and does what it says to this stream or connection.
+Only the proxy can break a stream below gRPC, and only the call knows when. So the call sends a message that no client
+ever sees: the proxy finds the secret in it, takes it out, and does what it says to this stream or connection.
 """
 
 import struct
@@ -13,7 +13,7 @@ _LAYOUT: Final = struct.Struct(">BI")
 
 
 class MarkKind(IntEnum):
-    """What the edge is to do."""
+    """What the proxy does."""
 
     RESET = 1
     GOAWAY = 2
@@ -23,18 +23,18 @@ class MarkKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FaultMark:
-    """An order to the edge; `http2_error` for those that carry one."""
+    """An order to the fault proxy; `http2_error` is for those that carry an error code."""
 
     kind: MarkKind
     http2_error: int = 0
 
     def encode(self, secret: bytes) -> bytes:
-        """Return the bytes that a call sends in place of a response; `secret` tells the proxy that it is a mark."""
+        """Return the bytes to send in place of a response; `secret` tells the proxy that they are a mark."""
         return secret + _LAYOUT.pack(self.kind, self.http2_error)
 
 
 def find_mark(data: bytes, secret: bytes) -> tuple[int, FaultMark] | None:
-    """Where a mark begins in a piece of a response, and the mark; it is short enough never to be split."""
+    """Return where a mark begins in a piece of a response, and the mark. It is too short ever to be split."""
     at = data.find(secret)
     if at < 0:
         return None

@@ -22,7 +22,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger for 0 s: closing sends RST i
 
 @dataclass(eq=False)
 class _Pair:
-    """A client's connection and ours to the server."""
+    """The connection of a client, and the one to the server."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -130,7 +130,7 @@ class FaultProxy:
 
 
 async def _pieces(reader: asyncio.StreamReader, frames: FrameReader, pair: _Pair) -> AsyncIterator[Frame | bytes]:
-    """Whole frames, and the preface; nothing more once the connection has gone dark."""
+    """Yield whole frames, and the preface before them; nothing once the connection is a black hole."""
     while data := await reader.read(_READ_BYTES):
         if pair.is_dark:
             continue

@@ -1,4 +1,4 @@
-"""HTTP/2 frames, as far as the edge must know them: where one ends, and how to write the ones it sends itself. Pure."""
+"""HTTP/2 frames for the fault proxy: where one ends, and how to write those that the proxy sends itself. Pure."""
 
 import struct
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class FrameReader:
         self._preface = preface
 
     def feed(self, data: bytes) -> tuple[bytes, list[Frame]]:
-        """Take bytes; return the preface, when it is complete now, and the frames that are."""
+        """Take bytes; return the preface once it is complete, and the frames that are complete now."""
         buffer = self._buffer
         buffer += data
         head = b""
