@@ -1,6 +1,6 @@
-"""`python -m bench.bare_subscriber`: it does nothing but ask for as many events as it has got, at once.
+"""`python -m bench.bare_subscriber`: a subscriber that only asks for as many events as it has just received.
 
-That is the fastest that a subscriber can be over a given way. The only importer of grpc in the benchmarks.
+No subscriber can be faster over the same connection. The only importer of grpc in the benchmarks.
 """
 
 import asyncio

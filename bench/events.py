@@ -47,17 +47,17 @@ class Played:
 
     @property
     def key(self) -> bytes:
-        """The Kafka key."""
+        """Return the Kafka key."""
         return self.record.conversation_id.encode()
 
     @property
     def value(self) -> bytes:
-        """The Kafka value."""
+        """Return the Kafka value."""
         return encode(self.record)
 
 
 def play(count: int, *, now_ms: int, seed: int = 1, open_conversations: int = OPEN_CONVERSATIONS) -> Iterator[Played]:
-    """`count` events of conversations that run side by side; the same seed gives the same ids and texts."""
+    """Yield `count` events of conversations that run side by side; the same seed gives the same ids and texts."""
     rng = seeded(seed, "bench order")
     playing: list[Iterator[_Published]] = []
     started = produced = 0
@@ -91,7 +91,7 @@ def _mapped(published: _Published, number: int, at_ms: int) -> Played:
 
 
 def entry_event(event_uuid: str, payload: entries.Json, number: int, at_ms: int) -> OutboundEvent:
-    """An entry as the source connector mirrors it; `number` makes the replay id."""
+    """Return an entry as the source connector mirrors it; `number` makes the replay id."""
     return _event(event_uuid, "Interaction", payload, number, at_ms)
 
 

@@ -1,6 +1,6 @@
-"""The only importer of Kafka clients in the benchmarks: progress that is polled often, fast writing, tail reading.
+"""The only importer of Kafka clients in the benchmarks: offsets that are polled often, writing, reading from an offset.
 
-`byoc.kafka` makes a client for each question, which is right for a command and too slow for a question every 20 ms.
+`byoc.kafka` makes a client for each question. That is right for a command and too slow for a question every 20 ms.
 """
 
 import time
@@ -38,7 +38,7 @@ class Committed:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Where all clients of the project place a key."""
+    """Return the partition of a key, as all clients of the project place it."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
@@ -64,17 +64,19 @@ class GroupProgress:
     """How far a consumer group has committed one topic."""
 
     def __init__(self, bootstrap_servers: str, group: str, topic: str, partitions: int) -> None:
+        """`partitions` is how many the topic has."""
         self._consumer = Consumer({**_QUIET, "bootstrap.servers": bootstrap_servers, "group.id": group})
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
 
     def offsets(self) -> Offsets:
-        """Committed offset per partition; 0 where there is none."""
+        """Return the committed offset of each partition; 0 where there is none."""
         found = _patiently(
             "asking for committed offsets", lambda: self._consumer.committed(self._places, timeout=CALL_TIMEOUT_S)
         )
         return {place.partition: max(0, place.offset) for place in found}
 
     def close(self) -> None:
+        """Close the client."""
         self._consumer.close()
 
 
@@ -82,11 +84,12 @@ class CommittedEnds:
     """The end of a topic as a `read_committed` reader sees it."""
 
     def __init__(self, bootstrap_servers: str, topic: str, partitions: int) -> None:
+        """`partitions` is how many the topic has."""
         self._admin = AdminClient({**_QUIET, "bootstrap.servers": bootstrap_servers})
         self._asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
 
     def offsets(self) -> Offsets:
-        """End offset per partition; commit markers have offsets too."""
+        """Return the end offset of each partition; commit markers have offsets too."""
 
         def ask() -> Offsets:
             futures = self._admin.list_offsets(self._asked, isolation_level=IsolationLevel.READ_COMMITTED)
@@ -99,6 +102,7 @@ class CommittedReader:
     """Reads a topic as `read_committed` from given offsets on. A context manager."""
 
     def __init__(self, bootstrap_servers: str, topic: str, start: Offsets) -> None:
+        """`start` holds the first offset to read in each partition."""
         self._topic = topic
         self._consumer: Any = Consumer(
             {
@@ -116,15 +120,17 @@ class CommittedReader:
         self._partitions = set(start)
 
     def __enter__(self) -> Self:
+        """Return the reader."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close the client."""
         self._consumer.close()
 
     def poll(self, timeout_s: float) -> Iterator[Committed]:
-        """What arrives within `timeout_s`, as soon as there is something."""
+        """Yield what arrives within `timeout_s`, as soon as there is something."""
         first = self._consumer.poll(timeout_s)
         if first is None:
             return
@@ -133,7 +139,7 @@ class CommittedReader:
             yield from self._kept(message)
 
     def to_end(self, quiet_s: float = 60.0) -> Iterator[Committed]:
-        """Everything up to the present end. Raises `MeasurementError` when nothing comes for `quiet_s` before it."""
+        """Yield everything up to the present end. Raises `MeasurementError` after `quiet_s` without a record."""
         self._at_end.clear()
         give_up_s = time.monotonic() + quiet_s
         while self._at_end != self._partitions:

@@ -128,7 +128,7 @@ def _read_for(arrivals: Arrivals, reader: CommittedReader, seconds: float) -> No
 
 
 def _published(simulator_url: str, end_ms: int) -> set[str]:
-    """Entries published before `end_ms` that must be delivered. Raises `MeasurementError` when the play was slow."""
+    """Return the entries of before `end_ms` that must be delivered. Raises `MeasurementError` for a slow play."""
     entries: set[str] = set()
     total = after = 0
     while True:

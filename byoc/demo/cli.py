@@ -66,7 +66,7 @@ def demo(
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends a run as Ctrl-C does: the parts are stopped first."""
+    """Handle SIGTERM as Ctrl-C is handled, so that all parts are stopped first."""
     raise KeyboardInterrupt
 
 
@@ -95,7 +95,7 @@ def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdi
         )
     console.print(table_of_types(verdict.by_type))
     console.print(table_of(verdict))
-    for finding in verdict.findings():
+    for finding in verdict.first_findings():
         console.print(finding, highlight=False, soft_wrap=True)
     return verdict
 

@@ -16,9 +16,10 @@ PLAIN_EVERY = 5  # looks; a log file needs no line a second
 
 
 class ProgressView:
-    """Progress of a running system. Reads the parts' own statistics; counts nothing itself."""
+    """The progress of a running system, as the parts themselves count it."""
 
     def __init__(self, console: Console, system: System) -> None:
+        """On a terminal `console` shows a table that changes; elsewhere lines."""
         self._console = console
         self._system = system
         self._live: Live | None = None
@@ -26,7 +27,7 @@ class ProgressView:
 
     @contextlib.contextmanager
     def showing(self) -> Iterator[None]:
-        """Keep the live table on the screen; on anything but a terminal `look` prints lines."""
+        """Keep the table on the screen while the block runs; without a terminal `look` prints lines."""
         if not self._console.is_terminal:
             yield
             return
@@ -35,7 +36,7 @@ class ProgressView:
         self._live = None
 
     def look(self) -> None:
-        """Show the state of now."""
+        """Show the present counts."""
         self._looks += 1
         try:
             facts = self._facts()

@@ -7,7 +7,7 @@ from byoc.verification.verdict import Verdict
 
 
 def table_of_types(types: list[TypeCount]) -> Table:
-    """What became of each entry type: its class, how many were published, and where those ended."""
+    """Return a table with a row for each entry type: its class, how many were published, and where they ended."""
     table = Table(title="every entry type", padding=(0, 1, 0, 0))  # narrow enough for the 110 characters of a log
     table.add_column("entry type", no_wrap=True)
     table.add_column("class", no_wrap=True)
@@ -20,7 +20,7 @@ def table_of_types(types: list[TypeCount]) -> Table:
 
 
 def table_of(verdict: Verdict) -> Table:
-    """The final table: what was published, mirrored, delivered, routed, timed out, and what must be zero."""
+    """Return the table of the verdict: published, mirrored, delivered, routed, and what must be zero."""
     table = Table(title="what became of it", min_width=50)
     table.add_column("what")
     table.add_column("count", justify="right")

@@ -57,7 +57,7 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int, work_calls:
             counts = f"kills={injector.kills} rebalances={injector.rebalances()}"
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; everything that was started has been stopped") from None
-    for finding in verdict.findings():
+    for finding in verdict.first_findings():
         click.echo(finding)
     if not verdict.is_clean():
         click.echo(f"the records of these conversations are in {options.folder / TRACE_FILE}")

@@ -22,7 +22,7 @@ class FaultInjector:
         self.kills = 0
 
     def inject(self, number: int, planned: Round) -> None:
-        """Break a worker and wait until it serves again. `number` is the round's, for the line that tells of it."""
+        """Break a worker and wait until it serves again. `number` is the number of the round."""
         time.sleep(planned.before_s)
         child = self._system.children[planned.part]
         match planned.fault:

@@ -154,7 +154,7 @@ def _results(futures: Mapping[str, Any]) -> list[Any]:
 
 
 def _await_leaders(admin: Any, names: set[str]) -> None:
-    """Creation answers before the metadata of all brokers says so; producing in between fails."""
+    """Wait until all brokers know the new topics; producing to them before that fails."""
     deadline = time.monotonic() + ADMIN_TIMEOUT_S
     while True:
         described = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=ADMIN_TIMEOUT_S)

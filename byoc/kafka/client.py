@@ -33,7 +33,7 @@ class broker_errors:  # noqa: N801  # reads as a statement: `with broker_errors(
         self._where = f"{doing} at {bootstrap_servers}"
 
     def __enter__(self) -> None:
-        """Do nothing: errors are looked at on the way out."""
+        """Begin the block; nothing is done yet."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -1,4 +1,4 @@
-"""The node of `byoc kafka up`: where it was noted down, whether it still runs, ending it."""
+"""The node that `byoc kafka up` leaves running: a file in its folder describes it for later commands."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from byoc.local_kafka.process_guard import STOP_TIMEOUT_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetachedNode:
-    """A node that runs without an owner."""
+    """A node that runs without an owner, as its folder's `node.json` describes it."""
 
     bootstrap_servers: str
     port: int
@@ -40,7 +40,7 @@ class DetachedNode:
         )
 
     def note_down(self) -> None:
-        """Write the node into its folder, for later commands."""
+        """Write `node.json` into the folder of the node."""
         note = Path(self.directory) / "node.json"
         partial = note.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(self)))
@@ -48,7 +48,7 @@ class DetachedNode:
 
 
 def find(directory: Path) -> DetachedNode | None:
-    """Return the node that runs on this folder, None when there is none (any more)."""
+    """Return the node that runs on this folder; None when there is none."""
     try:
         node = DetachedNode(**json.loads((directory / "node.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -58,7 +58,7 @@ def find(directory: Path) -> DetachedNode | None:
 
 
 def end(node: DetachedNode) -> None:
-    """Stop the node in order; after 20 s by force. Raises `LocalKafkaError` when it is still there then."""
+    """Stop the node in order, and after 20 s by force. Raises `LocalKafkaError` when it still runs then."""
     _send(node.guard_pid, signal.SIGTERM)
     if _ended(node, STOP_TIMEOUT_S + 5):
         return
@@ -83,7 +83,7 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def _command_line(pid: int) -> str:
-    """Return how a process was called, "" when there is none."""
+    """Return the command line of a process, "" when there is none."""
     proc = Path("/proc")
     if (proc / "self").exists():
         try:

@@ -48,6 +48,7 @@ class LocalKafka:
         detached: bool = False,
         settings: Settings | None = None,
     ) -> None:
+        """Nothing starts yet. `settings` says where Java and the jars are; None reads the environment."""
         self._settings = settings or Settings()
         self._wanted_port = port
         self._port = 0
@@ -59,12 +60,12 @@ class LocalKafka:
 
     @property
     def bootstrap_servers(self) -> str:
-        """The address, once started."""
+        """The address of the broker, known once it started."""
         return f"{LOOPBACK}:{self._port}"
 
     @property
     def port(self) -> int:
-        """The port of the broker, once started."""
+        """The port of the broker, known once it started."""
         return self._port
 
     @property
@@ -74,7 +75,7 @@ class LocalKafka:
 
     @property
     def log_file(self) -> Path:
-        """What Kafka printed, over all starts."""
+        """The file with all that Kafka printed, over all starts."""
         return self._directory / "kafka.log"
 
     @property
@@ -139,6 +140,7 @@ class LocalKafka:
             self.stop()
 
     def __enter__(self) -> Self:
+        """Start the broker; on a failure, clean up and raise as `start`."""
         try:
             self.start()
         except BaseException:
@@ -149,6 +151,7 @@ class LocalKafka:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close, whatever happened in the block."""
         self.close()
 
     def _choose_port(self) -> None:

@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
 
 class _StopAskedError(Exception):
-    """SIGTERM arrived."""
+    """The guard received SIGTERM."""
 
 
 def _stop(*_: object) -> NoReturn:
@@ -58,7 +58,7 @@ def _stop(*_: object) -> NoReturn:
 
 
 def _follow_owner(child: subprocess.Popen[bytes], temporary: Path | None) -> int:
-    """Obey the pipe until Kafka or the owner ends; with the owner also goes the temporary folder."""
+    """Obey the pipe until Kafka or the owner ends; then delete the temporary folder, if there is one."""
     child_ended = os.pidfd_open(child.pid) if hasattr(os, "pidfd_open") else None
     waited = [0] if child_ended is None else [0, child_ended]
     while child.poll() is None:
@@ -81,7 +81,7 @@ def _follow_owner(child: subprocess.Popen[bytes], temporary: Path | None) -> int
 
 
 def _end(child: subprocess.Popen[bytes]) -> int:
-    """Ask Kafka to stop, then make it."""
+    """Ask Kafka to stop; kill it when it does not end in time. Returns its exit code."""
     child.send_signal(signal.SIGCONT)
     child.terminate()
     try:
@@ -107,7 +107,7 @@ def _die_with_me() -> Callable[[], None] | None:
 
 
 def run() -> NoReturn:
-    """Program entry."""
+    """Run as a program."""
     sys.exit(main(sys.argv[1:]))
 
 

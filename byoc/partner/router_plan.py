@@ -20,21 +20,22 @@ class Plan(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """How many of all requests are accepted and refused; the rest is ignored.
+    """The shares of requests that are accepted and refused; the rest is ignored.
 
-    Raises `ValueError` when a share is negative or both are more than the whole.
+    Raises `ValueError` when a share is negative or both are more than 1.
     """
 
     accept: float = 0.70
     refuse: float = 0.15
 
     def __post_init__(self) -> None:
+        """Raise `ValueError` for shares out of range."""
         if self.accept < 0 or self.refuse < 0 or self.accept + self.refuse > 1 + 1e-9:
             raise ValueError(f"shares accept={self.accept:g} refuse={self.refuse:g}: each from 0, together at most 1")
 
 
 def plan_for(request_id: str, seed: int, shares: Shares | None = None) -> Plan:
-    """The plan for a request: the same for the same id, seed and shares, in any process and order."""
+    """Return the plan for a request. The same id, seed and shares give the same plan, in any process and order."""
     shares = shares or Shares()
     chance = seeded_fraction(seed, "plan", request_id)
     if chance < shares.accept:
@@ -43,7 +44,7 @@ def plan_for(request_id: str, seed: int, shares: Shares | None = None) -> Plan:
 
 
 def delay_ms_for(request_id: str, seed: int, longest_ms: int) -> int:
-    """How long the router thinks, from none to `longest_ms`."""
+    """Return how long the router waits before it answers: from 0 to `longest_ms`."""
     return int(seeded_fraction(seed, "delay", request_id) * longest_ms)
 
 
@@ -65,7 +66,7 @@ def decision_for(task: RoutingTask, plan: Plan, *, decided_at_ms: int) -> Routin
 
 
 def _user_for(task: RoutingTask) -> str | None:
-    """The rep who was asked for, or the first on duty, who has not declined; None when there is none."""
+    """The rep who was asked for, or the first on duty, unless they declined; None when nobody is left."""
     if task.target_kind == TargetKind.EXTERNAL:
         return None
     asked_for = [task.target_id] if task.target_kind == TargetKind.REP else []

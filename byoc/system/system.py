@@ -40,7 +40,7 @@ class SystemOptions:
 
 
 def own_topics(settings: Settings, name: str) -> Topics:
-    """Topics of one run: the plain names on a Kafka of its own, names that no other run has on a shared one."""
+    """Return the topics of one run: the plain names on a Kafka of its own, unique names on a shared one."""
     if settings.kafka_bootstrap_servers is None:
         return Topics()
     run_id = f"{name}-{secrets.token_hex(4)}"
@@ -51,6 +51,7 @@ class System:
     """Kafka (local unless `KAFKA_BOOTSTRAP_SERVERS` names one), simulator, partner, connect and streams workers."""
 
     def __init__(self, options: SystemOptions, settings: Settings) -> None:
+        """Nothing starts before `start` is iterated."""
         self.options = options
         self.kafka: LocalKafka | None = None
         self.bootstrap_servers = settings.kafka_bootstrap_servers or ""
@@ -64,10 +65,11 @@ class System:
 
     @property
     def partner_log(self) -> Path:
+        """Return the file in which the partner's channel writes what it accepts."""
         return self.options.folder / "partner.jsonl"
 
     def start(self) -> Iterator[str]:
-        """Start everything in the order of need; yields a line about each part when it is ready."""
+        """Start every part after those that it needs; yield a line about each when it is ready."""
         options = self.options
         shutil.rmtree(options.folder, ignore_errors=True)
         options.folder.mkdir(parents=True)
@@ -121,6 +123,7 @@ class System:
         self.children["router"].wait_ready()
 
     def streams_names(self) -> list[str]:
+        """Return the names of the streams workers."""
         return [name for name in self.children if name.startswith("streams-")]
 
     def launch_streams(self, name: str) -> Child:
@@ -143,7 +146,7 @@ class System:
         )
 
     def await_streams(self, name: str) -> str:
-        """Wait for a streams worker's `ready` line; its query URL."""
+        """Wait for a streams worker's `ready` line; return its query URL."""
         self.streams_urls[name] = f"http://{self.children[name].wait_ready()['http'].removeprefix('http://')}"
         return self.streams_urls[name]
 
@@ -152,17 +155,17 @@ class System:
         return self._launch("connect", "connect", *map(str, self._connect_files), "--exit-on-failure")
 
     def await_connect(self) -> str:
-        """Wait for the connect worker's `ready` line; its REST URL."""
+        """Wait for the connect worker's `ready` line; return its REST URL."""
         found = self.children["connect"].wait_ready()
         self.connect_url = f"http://{(found.get('rest') or found['http']).removeprefix('http://')}"
         return self.connect_url
 
     def ended(self) -> list[Child]:
-        """Parts that ended by themselves."""
+        """Return the parts that ended by themselves."""
         return [child for child in self.children.values() if not child.is_running()]
 
     def stop(self) -> None:
-        """Stop every part, the readers before what they read from."""
+        """Stop every part, each before those that it reads from."""
         for child in reversed(self.children.values()):
             child.stop()
         if self.kafka is not None:
@@ -178,7 +181,7 @@ class System:
 
 @contextlib.contextmanager
 def running(options: SystemOptions, settings: Settings) -> Iterator[System]:
-    """A system that is stopped at the end, whatever happens. Its `start` is the caller's to iterate."""
+    """Yield a system and stop it at the end of the block, also after an error. The caller iterates its `start`."""
     system = System(options, settings)
     try:
         yield system

@@ -1,4 +1,4 @@
-"""Making the topics of a cluster match the catalogue, or refusing to."""
+"""Creates the topics of the catalogue, and refuses clusters whose topics differ from it."""
 
 from collections.abc import Sequence
 

@@ -19,7 +19,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 class Published(msgspec.Struct, frozen=True):
-    """One event of the simulator's ledger, in the order of publishing. `expect` is what must become of it."""
+    """One event of the simulator's ledger. `expect` says where it must end (`simulator.events.expectation`)."""
 
     event_uuid: str
     replay_id: bytes
@@ -40,7 +40,7 @@ class Concluded(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything a verdict needs. Topic contents are in partition order, so per conversation in order."""
+    """What a verdict is made from. Records of a topic are in order per conversation."""
 
     published: list[Published]
     concluded: list[Concluded]
@@ -55,7 +55,7 @@ class Evidence:
 
 
 def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_log: Path) -> Evidence:
-    """Read it all now. Raises `ByocError` when a part does not answer."""
+    """Read everything now. Raises `ByocError` when a part does not answer."""
 
     def read(topic: str, record_type: type[R]) -> list[R]:
         found = read_committed(bootstrap_servers, topic)

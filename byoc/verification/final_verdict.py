@@ -1,4 +1,4 @@
-"""Wait until a run has come to rest, then judge it."""
+"""Waits until nothing more arrives at the end of a run, and returns the verdict."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ QUIET_S = 45.0
 
 
 def scenario_is_over(simulator_url: str) -> bool:
-    """True when the simulator has played all conversations and concluded all routing requests."""
+    """Say whether all conversations were played and all routing requests have ended."""
     return not get_json(f"{simulator_url}/v1/scenario")["running"]
 
 
@@ -29,14 +29,15 @@ def final_verdict(
     trace: Path,
     each_look: Callable[[], None],
 ) -> Verdict:
-    """Judge until nothing is lost, or nothing has changed for `QUIET_S`. Call when the scenario is over.
+    """Judge again until nothing is lost, or nothing has changed for `QUIET_S`. Call when the scenario is over.
 
-    What is found is written to the file `trace`, record by record.
+    `each_look` is called before each reading. When something is wrong, the records of the conversations in question
+    are written to the file `trace`.
     """
     verdict = _at_rest(simulator_url, bootstrap_servers, topics, partner_log, each_look)
     trace.unlink(missing_ok=True)
     if not verdict.is_clean():
-        write_trace(trace, verdict.complaints(), bootstrap_servers, topics)
+        write_trace(trace, verdict.all_findings(), bootstrap_servers, topics)
     return verdict
 
 

@@ -1,4 +1,4 @@
-"""What the topics hold of the conversations that a verdict complains of, for whoever looks for the cause."""
+"""Writes the records of the conversations that a verdict names, to look for the cause."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def write_trace(file: Path, findings: list[str], bootstrap_servers: str, topics:
 
 
 def _records(bootstrap_servers: str, topics: Topics) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(time, conversation, fields with topic and offset) of all records of the catalogue that have a type."""
+    """(time, conversation, fields with topic and offset) of every record of the topics that have a record type."""
     for spec in topics.catalogue():
         if spec.record is None:
             continue
