@@ -3,8 +3,6 @@
 import signal
 import sys
 import time
-from types import FrameType
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -14,6 +12,7 @@ from byoc.demo.result_tables import table_of, table_of_types
 from byoc.settings import Settings
 from byoc.system.child import ChildError
 from byoc.system.http import post_json
+from byoc.system.signals import interrupt
 from byoc.system.system import System, SystemOptions, own_topics, running
 from byoc.verification.final_verdict import final_verdict, scenario_is_over
 from byoc.verification.trace import TRACE_FILE
@@ -63,11 +62,6 @@ def demo(
         raise click.ClickException("interrupted; everything that was started has been stopped") from None
     click.echo(verdict.last_line())
     sys.exit(0 if verdict.is_clean() else 1)
-
-
-def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Handle SIGTERM as Ctrl-C is handled, so that all parts are stopped first."""
-    raise KeyboardInterrupt
 
 
 def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdict:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import click
 
-from byoc.demo.cli import interrupt
 from byoc.errors import ByocError
 from byoc.fault.injector import FaultInjector
 from byoc.fault.schedule import plan
 from byoc.settings import Settings
 from byoc.system.http import get_json, post_json
+from byoc.system.signals import interrupt
 from byoc.system.system import System, SystemOptions, own_topics, running
 from byoc.verification.final_verdict import final_verdict, scenario_is_over
 from byoc.verification.trace import TRACE_FILE
