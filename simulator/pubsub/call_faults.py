@@ -47,7 +47,10 @@ class CallFaults:
         self._started = False
 
     async def begin(self, topic: str | None) -> None:
-        """Carry out the faults for the start of a call. Raises `RpcError`, `PlainEnd` or `WireFault` to end it."""
+        """Note the topic of the call and carry out the faults for its start.
+
+        Raises `RpcError`, `PlainEnd` or `WireFault` to end the call.
+        """
         self._call.topic = topic
         if self._book.armed:
             while (fault := self._book.due(self._facts())) is not None:

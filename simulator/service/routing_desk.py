@@ -2,8 +2,8 @@
 
 The clock of a request is the `CreatedDate` of its event. A request is concluded by the first of: an answer by
 `routingResult`, the end of its time, a rep who withdraws it. A rep may also withdraw a request that was already
-accepted, as long as the target has not joined: then it ends as cancelled after all. Whoever calls here publishes the
-`RoutingResult` event for each conclusion.
+accepted, as long as the target has not joined; it then ends as cancelled. The caller publishes the `RoutingResult`
+event of each conclusion.
 """
 
 import heapq
