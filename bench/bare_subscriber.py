@@ -1,6 +1,6 @@
-"""`python -m bench.bare_subscriber`: it does nothing but ask for as many events as it has got, at once.
+"""`python -m bench.bare_subscriber`: a subscriber that only asks for as many events as it has just received.
 
-That is the fastest that a subscriber can be over a given way. The only importer of grpc in the benchmarks.
+No subscriber can be faster over the same connection. The only importer of grpc in the benchmarks.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def main(login_url: str, address: str, count: int) -> None:
 
 async def _read(metadata: tuple[tuple[str, str], ...], address: str, count: int) -> float:
     async with grpc.aio.insecure_channel(address) as channel:
-        call: Any = PubSubStub(channel).Subscribe(metadata=metadata)
+        call: Any = PubSubStub(channel).Subscribe(metadata=metadata)  # type: ignore[no-untyped-call]  # generated without types
         await call.write(pb.FetchRequest(topic_name=TOPIC, replay_preset=pb.EARLIEST, num_requested=CREDIT))
         received, first, began_s = 0, 0, 0.0
         connecting = count * _CONNECTING_SHARE

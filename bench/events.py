@@ -16,13 +16,13 @@ from connectors.pubsub.converters.byoc import FieldNames, Mapper, Source
 from schemas.codec import encode
 from schemas.records import OutboundEvent
 from simulator.events import entries
-from simulator.events.facts import Expectation
+from simulator.events.expectation import Expectation
 from simulator.events.seeded import new_uuid, seeded
 from simulator.scenario.options import ScenarioOptions
-from simulator.scenario.plan import Script, Step, write_script
 from simulator.scenario.render import Moment, Rendered, render
-from simulator.service.routing_desk import Conclusion, Planned, Request
-from simulator.service.routing_results import routing_result_payload
+from simulator.scenario.script import Script, Step, write_script
+from simulator.service.routing_desk import Conclusion, Planned, RoutingRequest
+from simulator.service.routing_result_event import routing_result_payload
 
 ORG_ID = "00DHs000000DemoMAC"
 SALESFORCE_TOPIC = "/event/ByocOutbound__e"
@@ -47,17 +47,17 @@ class Played:
 
     @property
     def key(self) -> bytes:
-        """The Kafka key."""
+        """Return the Kafka key."""
         return self.record.conversation_id.encode()
 
     @property
     def value(self) -> bytes:
-        """The Kafka value."""
+        """Return the Kafka value."""
         return encode(self.record)
 
 
 def play(count: int, *, now_ms: int, seed: int = 1, open_conversations: int = OPEN_CONVERSATIONS) -> Iterator[Played]:
-    """`count` events of conversations that run side by side; the same seed gives the same ids and texts."""
+    """Yield `count` events of conversations that run side by side; the same seed gives the same ids and texts."""
     rng = seeded(seed, "bench order")
     playing: list[Iterator[_Published]] = []
     started = produced = 0
@@ -91,7 +91,7 @@ def _mapped(published: _Published, number: int, at_ms: int) -> Played:
 
 
 def entry_event(event_uuid: str, payload: entries.Json, number: int, at_ms: int) -> OutboundEvent:
-    """An entry as the source connector mirrors it; `number` makes the replay id."""
+    """Return an entry as the source connector mirrors it; `number` makes the replay id."""
     return _event(event_uuid, "Interaction", payload, number, at_ms)
 
 
@@ -110,7 +110,7 @@ def _conversation(seed: int, number: int, at_ms: int) -> Iterator[_Published]:
     """The events of one conversation in order; about 1 % come twice."""
     script = write_script(ScenarioOptions(), seed=seed, number=number)
     rng = seeded(seed, f"bench conversation {number}")
-    request: Request | None = None
+    request: RoutingRequest | None = None
     for seq, step in enumerate(script.steps, 1):
         rendered = render(script, step, Moment(seq, at_ms, script.rep_user_id, at_ms))
         leaves = step.entry_id if rendered.facts.expect in _LEAVES else None
@@ -122,12 +122,12 @@ def _conversation(seed: int, number: int, at_ms: int) -> Iterator[_Published]:
         request = _request(script, step, rendered, at_ms)
 
 
-def _request(script: Script, step: Step, rendered: Rendered, at_ms: int) -> Request | None:
+def _request(script: Script, step: Step, rendered: Rendered, at_ms: int) -> RoutingRequest | None:
     """The accepted request behind a `RoutingRequested` event; None for other events."""
     plan, facts = step.routing, rendered.facts.routing
     if plan is None or facts is None:
         return None
-    return Request(
+    return RoutingRequest(
         request_id=plan.request_id or step.event_uuid,
         event_uuid=step.event_uuid,
         topic=SALESFORCE_TOPIC,
@@ -143,6 +143,6 @@ def _request(script: Script, step: Step, rendered: Rendered, at_ms: int) -> Requ
     )
 
 
-def _settled(rng: random.Random, request: Request, at_ms: int) -> _Published:
+def _settled(rng: random.Random, request: RoutingRequest, at_ms: int) -> _Published:
     payload = routing_result_payload(request, entry_id=new_uuid(rng), at_ms=at_ms)
     return _Published(new_uuid(rng), "Interaction", payload, None)

@@ -1,7 +1,7 @@
-"""`python -m bench.far_away`: a TCP forwarder whose every byte arrives later, as over a long way.
+"""`python -m bench.far_away`: a TCP forwarder that delays every byte, as a long distance does.
 
-Each direction takes half of the round trip. What is on its way does not hold up what comes behind it, so that only
-waiting for answers costs time, as on a real line.
+Each direction takes half of the round trip. Bytes do not wait for those before them, so that only waiting for answers
+costs time, as on a real line.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ class FarAway:
     """Forwards to `host:port`, `round_trip_s` away."""
 
     def __init__(self, target: str, round_trip_s: float) -> None:
+        """`target` is host:port."""
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
         self._one_way_s = round_trip_s / 2

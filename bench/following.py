@@ -1,4 +1,4 @@
-"""Watching a counter rise while a measured process works."""
+"""Observes how offsets rise while a measured process works."""
 
 import time
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""The only importer of Kafka clients in the benchmarks: progress that is polled often, fast writing, tail reading.
+"""The only importer of Kafka clients in the benchmarks: offsets that are polled often, writing, reading from an offset.
 
-`byoc.kafka_client` makes a client per question, which is right for a command and too slow for a question every 20 ms.
+`byoc.kafka` makes a client for each question. That is right for a command and too slow for a question every 20 ms.
 """
 
 import time
@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiokafka.partitioner import murmur2
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from bench.errors import MeasurementError
-from schemas.kafka_settings import PARTITIONER
+from byoc.kafka import write as plain_writing
 
 CALL_TIMEOUT_S = 30.0
-BY_KEY = -1  # librdkafka's "choose the partition by key"
+BY_KEY = plain_writing.BY_KEY
 _END_OF_PARTITION = -191  # librdkafka's own code
 
 _QUIET = {"log_level": 0}
@@ -38,45 +38,13 @@ class Committed:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Where all clients of the project place a key."""
+    """Return the partition of a key, as all clients of the project place it."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def write(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> int:
-    """Write records outside any transaction; returns their number when all are acknowledged."""
-    failures: list[KafkaError] = []
-
-    def acknowledged(error: KafkaError | None, _message: object) -> None:
-        if error is not None:
-            failures.append(error)
-
-    producer = Producer(
-        {
-            **_QUIET,
-            "bootstrap.servers": bootstrap_servers,
-            "partitioner": PARTITIONER,
-            "enable.idempotence": True,
-            "linger.ms": 20,
-            "delivery.report.only.error": True,
-        }
-    )
-    count = 0
-    for key, value, partition in records:
-        while True:
-            try:
-                producer.produce(topic, value, key, partition, on_delivery=acknowledged)
-            except BufferError:
-                producer.poll(0.1)
-            else:
-                break
-        count += 1
-        if count % 1000 == 0:
-            producer.poll(0)
-    unacknowledged = producer.flush(120)
-    if failures or unacknowledged:
-        reason = failures[0].str() if failures else "no acknowledgement within 120 s"
-        raise MeasurementError(f"writing {count} records to {topic} at {bootstrap_servers}: {reason}")
-    return count
+    """Write records outside any transaction; return their number when all are acknowledged. Raises `BrokerError`."""
+    return plain_writing.produce_to_partitions(bootstrap_servers, topic, records)
 
 
 def _patiently(doing: str, ask: Callable[[], T]) -> T:
@@ -96,17 +64,19 @@ class GroupProgress:
     """How far a consumer group has committed one topic."""
 
     def __init__(self, bootstrap_servers: str, group: str, topic: str, partitions: int) -> None:
+        """`partitions` is how many the topic has."""
         self._consumer = Consumer({**_QUIET, "bootstrap.servers": bootstrap_servers, "group.id": group})
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
 
     def offsets(self) -> Offsets:
-        """Committed offset per partition; 0 where there is none."""
+        """Return the committed offset of each partition; 0 where there is none."""
         found = _patiently(
             "asking for committed offsets", lambda: self._consumer.committed(self._places, timeout=CALL_TIMEOUT_S)
         )
         return {place.partition: max(0, place.offset) for place in found}
 
     def close(self) -> None:
+        """Close the client."""
         self._consumer.close()
 
 
@@ -114,11 +84,12 @@ class CommittedEnds:
     """The end of a topic as a `read_committed` reader sees it."""
 
     def __init__(self, bootstrap_servers: str, topic: str, partitions: int) -> None:
+        """`partitions` is how many the topic has."""
         self._admin = AdminClient({**_QUIET, "bootstrap.servers": bootstrap_servers})
         self._asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
 
     def offsets(self) -> Offsets:
-        """End offset per partition; commit markers have offsets too."""
+        """Return the end offset of each partition; commit markers have offsets too."""
 
         def ask() -> Offsets:
             futures = self._admin.list_offsets(self._asked, isolation_level=IsolationLevel.READ_COMMITTED)
@@ -131,6 +102,7 @@ class CommittedReader:
     """Reads a topic as `read_committed` from given offsets on. A context manager."""
 
     def __init__(self, bootstrap_servers: str, topic: str, start: Offsets) -> None:
+        """`start` holds the first offset to read in each partition."""
         self._topic = topic
         self._consumer: Any = Consumer(
             {
@@ -148,15 +120,17 @@ class CommittedReader:
         self._partitions = set(start)
 
     def __enter__(self) -> Self:
+        """Return the reader."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close the client."""
         self._consumer.close()
 
     def poll(self, timeout_s: float) -> Iterator[Committed]:
-        """What arrives within `timeout_s`, as soon as there is something."""
+        """Yield what arrives within `timeout_s`, as soon as there is something."""
         first = self._consumer.poll(timeout_s)
         if first is None:
             return
@@ -165,7 +139,7 @@ class CommittedReader:
             yield from self._kept(message)
 
     def to_end(self, quiet_s: float = 60.0) -> Iterator[Committed]:
-        """Everything up to the present end. Raises `MeasurementError` when nothing comes for `quiet_s` before it."""
+        """Yield everything up to the present end. Raises `MeasurementError` after `quiet_s` without a record."""
         self._at_end.clear()
         give_up_s = time.monotonic() + quiet_s
         while self._at_end != self._partitions:

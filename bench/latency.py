@@ -6,12 +6,9 @@ at the moment when a `read_committed` reader gets it: one clock, whole milliseco
 on average. Afterwards the simulator's ledger decides whether every delivery came, and came once.
 """
 
-import json
 import time
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.errors import MeasurementError
 from bench.kafka import CommittedReader
@@ -20,6 +17,7 @@ from bench.rates import percentile
 from bench.results import Result
 from bench.setting import PARTITIONS, Bench, now_ms
 from bench.source import source_files
+from byoc.system.http import get_json, post_json
 from schemas.codec import decode
 from schemas.records import Delivery, DeliveryKind
 from schemas.topics import Topics
@@ -110,7 +108,7 @@ def _play(bench: Bench, topics: Topics, simulator_url: str, parts: Parts) -> Pla
     start = dict.fromkeys(range(PARTITIONS), 0)
     with CommittedReader(bench.bootstrap_servers, topics.deliveries, start) as reader:
         events = int(RATE_PER_S * (WARM_UP_S + MEASURED_S)) * SPARE_EVENTS
-        _ask(f"{simulator_url}/v1/scenario", {"events": events, "rate": RATE_PER_S, "conversations": 400})
+        post_json(f"{simulator_url}/v1/scenario", {"events": events, "rate": RATE_PER_S, "conversations": 400})
         _read_for(arrivals, reader, WARM_UP_S)
         begin_ms, processor_s, source_s = now_ms(), parts.processor.cpu_s(), parts.source.cpu_s()
         _read_for(arrivals, reader, MEASURED_S)
@@ -130,11 +128,11 @@ def _read_for(arrivals: Arrivals, reader: CommittedReader, seconds: float) -> No
 
 
 def _published(simulator_url: str, end_ms: int) -> set[str]:
-    """Entries published before `end_ms` that must be delivered. Raises `MeasurementError` when the play was slow."""
+    """Return the entries of before `end_ms` that must be delivered. Raises `MeasurementError` for a slow play."""
     entries: set[str] = set()
     total = after = 0
     while True:
-        page = _ask(f"{simulator_url}/v1/ledger?after={after}&limit={LEDGER_PAGE}")
+        page = get_json(f"{simulator_url}/v1/ledger?after={after}&limit={LEDGER_PAGE}")
         events = [event for event in page["events"] if event["created_at_ms"] < end_ms]
         total += len(events)
         entries |= {event["entry_id"] for event in events if event["expect"] == "deliver"}
@@ -161,9 +159,3 @@ def _await(arrivals: Arrivals, reader: CommittedReader, published: set[str]) -> 
         raise MeasurementError(
             f"checking the deliveries end to end: lost={lost} duplicated={duplicated} of {len(published)}"
         )
-
-
-def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=30) as answer:
-        return json.load(answer)

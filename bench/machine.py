@@ -1,4 +1,4 @@
-"""How fast this machine is at the moment, so that results of different machines and hours can be compared."""
+"""The speed of this machine at this moment, so that results of different machines and hours can be compared."""
 
 import os
 import time

@@ -1,7 +1,6 @@
-"""A measured process: pinned to its core, its output in a file, its CPU time known."""
+"""A measured process: it has a core of its own, writes its output to a file, and its CPU time is known."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,10 +11,10 @@ from types import TracebackType
 from typing import Self
 
 from bench.errors import MeasurementError
+from byoc.system.child import die_with_parent
 
 READY_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
-_PR_SET_PDEATHSIG = 1
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -29,6 +28,7 @@ class Measured:
     def __init__(
         self, module: str, arguments: list[str], log_file: Path, *, core: int, profile_file: Path | None = None
     ) -> None:
+        """Start the process on this core."""
         profiler = [] if profile_file is None else ["-m", "cProfile", "-o", str(profile_file)]
         self.log_file = log_file
         with log_file.open("wb") as log:
@@ -37,19 +37,21 @@ class Measured:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  a worker must not outlive a killed benchmark
+                preexec_fn=die_with_parent,  # noqa: PLW1509  a worker must not outlive a killed benchmark
             )
 
     def __enter__(self) -> Self:
+        """Return the process, which runs already."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Stop the process."""
         self.stop()
 
     def wait_ready(self) -> dict[str, str]:
-        """The `key=value` pairs of its `ready` line. Raises `MeasurementError`."""
+        """Return the `key=value` pairs of its `ready` line. Raises `MeasurementError` when there is none in time."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline:
             for line in self.output().splitlines():
@@ -67,17 +69,17 @@ class Measured:
             raise MeasurementError(f"{self.log_file.stem} ended with {self._process.returncode}: {self.last_words()}")
 
     def cpu_s(self) -> float:
-        """CPU seconds used so far, user and system, all threads."""
+        """Return the CPU seconds used so far, user and system, of all threads."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     def resident_bytes(self) -> int:
-        """Memory in use now."""
+        """Return the memory in use now."""
         pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL for what does not end within 30 s."""
+        """Send SIGTERM, and SIGKILL to a process that does not end within 30 s."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -87,14 +89,10 @@ class Measured:
             self._process.wait()
 
     def output(self) -> str:
-        """All it has written."""
+        """Return all that it has written."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     def last_words(self) -> str:
-        """The end of its output, for an error message."""
+        """Return the end of its output, for an error message."""
         lines = [line.strip() for line in self.output().splitlines() if line.strip()]
         return " | ".join(lines[-4:]) or "it wrote nothing"
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Which core is measured, and which one carries everything else."""
+"""Which core runs the measured process, and which one everything else."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What was measured: medians, the table on the screen, and `bench/results/latest.json`."""
+"""The results: medians, the table on the screen, and `bench/results/latest.json`."""
 
 import json
 import statistics

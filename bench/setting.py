@@ -1,4 +1,4 @@
-"""What all measurements of one benchmark share."""
+"""What all measurements of one run share: broker, cores, folder, options."""
 
 import time
 import uuid

@@ -1,12 +1,12 @@
 """`source.events_per_s`, `source.catch_up_events_per_s`: the simulator's events through one real source task.
 
-The simulator serves events that it holds ready, on the broker's core. The rate is that of events that became visible
-to a `read_committed` reader, from the first to the last; connecting and fencing come before the first. Afterwards the
-topic must hold every event once, in replay order per partition.
+The simulator serves preloaded events, on the broker's core. The rate counts events that became visible to a
+`read_committed` reader, from the first to the last; connecting and fencing come before the first. Afterwards the topic
+must hold every event once, in replay order per partition.
 
-A catch-up has a long way between the simulator and the task. Salesforce lets 100 events be outstanding per stream, so
-no client can get more than 100 per round trip on one. How long a round trip really takes, a subscriber finds out that
-does nothing but ask: the share of its rate is what is worth knowing.
+A catch-up has a long distance between the simulator and the task. Salesforce lets 100 events be outstanding per stream,
+so no client can get more than 100 per round trip on one. The true length of a round trip is measured by a subscriber
+that does nothing but ask; the result is given as a share of its rate.
 """
 
 import dataclasses

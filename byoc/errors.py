@@ -1,19 +1,19 @@
-"""What a user of the command line can put right, as exceptions with one clear message."""
+"""Errors that a user of the command line can put right, each with one clear message."""
 
 
 class ByocError(Exception):
     """A failure that the user can act on: its text says what was done, to what, and what to do next.
 
-    The command line prints it as one line and exits with 1; it never becomes a traceback.
+    The command line prints it as one line and exits with 1, without a traceback.
     """
 
 
 class BrokerError(ByocError):
-    """Kafka did not answer, or refused. Trying again may help; another address may, too."""
+    """Kafka did not answer, or refused. Another try or another address may help."""
 
 
 class TopicMismatchError(ByocError):
-    """Topics exist with other partitions or another cleanup policy than the catalogue asks for. Retrying is useless."""
+    """Topics exist with other partitions or another cleanup policy than the catalogue has. Another try cannot help."""
 
 
 class LocalKafkaError(ByocError):
@@ -21,7 +21,7 @@ class LocalKafkaError(ByocError):
 
 
 class PortInUseError(LocalKafkaError):
-    """Somebody else listens on the port that was asked for."""
+    """Another process listens on the port."""
 
 
 class ToolMissingError(LocalKafkaError):

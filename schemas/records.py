@@ -94,7 +94,7 @@ class OutboundEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One thing to bring to the end user. `delivery_id` is the same for every repeat."""
+    """One message or indicator for the end user. `delivery_id` is the same for every repeat."""
 
     delivery_id: str
     conversation_id: str
@@ -117,7 +117,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class RoutingTask(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An open routing request with its two deadlines, for the partner's router.
 
-    A request comes again, with the next `attempt`, when someone declined: `declined_user_ids` are those so far.
+    When someone declines, the request is written again with the next `attempt`; `declined_user_ids` names all who
+    declined.
     """
 
     request_id: str
@@ -140,7 +141,7 @@ class RoutingTask(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class RoutingDecision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The partner's router answers a `RoutingTask`. `decided_at_ms` decides against the deadline."""
+    """The answer of the partner's router to a `RoutingTask`. `decided_at_ms` is compared with the deadline."""
 
     decision_id: str
     request_id: str
@@ -174,7 +175,7 @@ class RoutingOutcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class DeliveryReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What became of a delivery, told by the sink or the partner."""
+    """The result of a delivery, as the sink or the partner reports it."""
 
     delivery_id: str
     conversation_id: str
@@ -186,7 +187,7 @@ class DeliveryReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class PartnerCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Something that the partner wants done to a conversation. `command_id` is the same for every repeat."""
+    """An order of the partner for a conversation. `command_id` is the same for every repeat."""
 
     command_id: str
     conversation_id: str
@@ -197,7 +198,7 @@ class PartnerCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class SalesforceCall(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A call to the Interaction Service API that the processor wants made. `call_id` is the same for every repeat."""
+    """A call to the Interaction Service API, to be made by the sink. `call_id` is the same for every repeat."""
 
     call_id: str
     conversation_id: str
@@ -211,7 +212,7 @@ class SalesforceCall(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class SalesforceCallResult(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What became of a `SalesforceCall`. `ids` is a JSON object of the record ids that the answer named."""
+    """The result of a `SalesforceCall`. `ids` is a JSON object of the record ids in the answer."""
 
     call_id: str
     conversation_id: str

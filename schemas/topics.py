@@ -44,6 +44,7 @@ class Topics:
     app_id: str = DEFAULT_APP_ID
 
     def __post_init__(self) -> None:
+        """Raise `ValueError` for a prefix or an application id that no topic name can begin with."""
         for what, value in (("topic prefix", self.prefix), ("application id", self.app_id)):
             if not _PREFIX.fullmatch(value):
                 raise ValueError(
@@ -52,62 +53,75 @@ class Topics:
 
     @property
     def events(self) -> str:
+        """The mirrored events of Salesforce (`OutboundEvent`)."""
         return f"{self.prefix}.events"
 
     @property
     def deliveries(self) -> str:
+        """Messages and indicators for end users (`Delivery`)."""
         return f"{self.prefix}.deliveries"
 
     @property
     def routing_requests(self) -> str:
+        """Open routing requests for the partner's router (`RoutingTask`)."""
         return f"{self.prefix}.routing.requests"
 
     @property
     def routing_outcomes(self) -> str:
+        """How routing requests ended (`RoutingOutcome`)."""
         return f"{self.prefix}.routing.outcomes"
 
     @property
     def routing_decisions(self) -> str:
+        """The answers of the partner's router (`RoutingDecision`)."""
         return f"{self.prefix}.routing.decisions"
 
     @property
     def receipts(self) -> str:
+        """Results of deliveries (`DeliveryReceipt`)."""
         return f"{self.prefix}.receipts"
 
     @property
     def commands(self) -> str:
+        """Orders of the partner (`PartnerCommand`)."""
         return f"{self.prefix}.commands"
 
     @property
     def salesforce_calls(self) -> str:
+        """Calls to the Interaction Service API (`SalesforceCall`)."""
         return f"{self.prefix}.salesforce.calls"
 
     @property
     def salesforce_results(self) -> str:
+        """Results of these calls (`SalesforceCallResult`)."""
         return f"{self.prefix}.salesforce.results"
 
     @property
     def dead_letters(self) -> str:
+        """Records that could not be processed, as they were, with the reason in their headers."""
         return f"{self.prefix}.dead-letters"
 
     @property
     def connect_configs(self) -> str:
+        """The connector configurations of distributed connect workers."""
         return f"{self.prefix}-connect-configs"
 
     @property
     def connect_offsets(self) -> str:
+        """The positions of source connectors, in Kafka Connect's form."""
         return f"{self.prefix}-connect-offsets"
 
     @property
     def connect_status(self) -> str:
+        """The states of connectors and tasks of distributed connect workers."""
         return f"{self.prefix}-connect-status"
 
     def changelog(self, table: str) -> str:
-        """Changelog of a state table, named as Faust names it."""
+        """Return the changelog of a state table, named as Faust names it."""
         return f"{self.app_id}-{table}-changelog"
 
     def catalogue(self, partitions: int = DEFAULT_PARTITIONS) -> list[TopicSpec]:
-        """Every topic with its partitions and cleanup policy (design table "Topics")."""
+        """Return every topic with its partitions, cleanup policy and retention."""
 
         def kept(
             name: str, days: int, record: type[records.Record], more: Mapping[str, str] = MappingProxyType({})

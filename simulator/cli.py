@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from simulator.bench_feed import preload
-from simulator.pubsub.server import PortInUseError
+from simulator.preload import preload
 from simulator.scenario.options import ScenarioOptions
 from simulator.server import Simulator
 from simulator.settings import Settings
+from simulator.wire.errors import PortInUseError
 
 _EXAMPLE = """
 Example: an org that plays 20,000 events at 500 per second and gives routing five seconds
@@ -109,5 +109,5 @@ async def _serve(settings: Settings, scenario: ScenarioOptions | None, preloaded
     async with simulator:
         click.echo(f"ready grpc={simulator.grpc_address} http={simulator.http_address}")
         if scenario is not None:
-            simulator.stage.start(scenario)
+            simulator.scenarios.start(scenario)
         await stopped.wait()

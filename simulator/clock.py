@@ -1,12 +1,11 @@
-"""The two clocks of the simulator: epoch milliseconds for events, monotonic seconds for intervals."""
+"""The time of the simulator: epoch milliseconds for events, monotonic seconds for intervals. Pure."""
 
-import time
 from collections.abc import Callable
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where time comes from. Tests pass one that they move by hand."""
+    """Tells the time. Tests pass one that they move by hand."""
 
     def now_ms(self) -> int:
         """Epoch milliseconds, UTC: what `CreatedDate`, retention and routing deadlines are counted in."""
@@ -15,28 +14,21 @@ class Clock(Protocol):
         """Seconds of a clock that never jumps: what rates are counted in."""
 
 
-class SystemClock:
-    """The machine's own clocks."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-
 class VirtualClock:
-    """Another clock, moved forward by hand: an hour of retention or of idling passes in one call."""
+    """A clock that can be moved forward by hand: an hour of retention or idle time passes in one call."""
 
     def __init__(self, base: Clock) -> None:
+        """`base` is the clock that goes on by itself."""
         self._base = base
         self._watchers: list[Callable[[], None]] = []
         self.advanced_ms = 0
 
     def now_ms(self) -> int:
+        """Return epoch milliseconds, UTC, with all that was advanced."""
         return self._base.now_ms() + self.advanced_ms
 
     def monotonic_s(self) -> float:
+        """Return the seconds of a clock that never jumps back, with all that was advanced."""
         return self._base.monotonic_s() + self.advanced_ms / 1000
 
     def advance(self, milliseconds: int) -> None:
@@ -48,6 +40,6 @@ class VirtualClock:
             wake()
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` after each step, so that whoever waits looks at the clock again; return what ends that."""
+        """Call `wake` after each `advance`, so that a waiting task looks again; return a function that ends that."""
         self._watchers.append(wake)
         return lambda: self._watchers.remove(wake)

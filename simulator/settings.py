@@ -1,4 +1,4 @@
-"""What a simulated org is and how it behaves on the wire. All timings are knobs, so that tests run in milliseconds."""
+"""The settings of a simulated org and of its servers. Every time-out can be set, so that tests run in milliseconds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +89,10 @@ class Settings:
 
     @property
     def retention_ms(self) -> int:
+        """Return the retention of events in milliseconds."""
         return int(self.retention_h * 3_600_000)
 
     @property
     def routing_timeout_ms(self) -> int:
+        """Return the time for the answer to a routing request in milliseconds."""
         return int(self.routing_timeout_s * 1000)

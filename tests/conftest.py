@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 
 from byoc.errors import LocalKafkaError
-from byoc.kafka_client import answers
+from byoc.kafka.admin import answers
 from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
 from schemas.topics import Topics

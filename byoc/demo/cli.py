@@ -3,20 +3,20 @@
 import signal
 import sys
 import time
-from types import FrameType
-from typing import NoReturn
 
 import click
 from rich.console import Console
 
-from byoc.demo.view import View, table_of, table_of_types
+from byoc.demo.progress import ProgressView
+from byoc.demo.result_tables import table_of, table_of_types
 from byoc.settings import Settings
 from byoc.system.child import ChildError
 from byoc.system.http import post_json
-from byoc.system.system import Shape, System, own_topics, running
+from byoc.system.signals import interrupt
+from byoc.system.system import System, SystemOptions, own_topics, running
+from byoc.verification.final_verdict import final_verdict, scenario_is_over
 from byoc.verification.trace import TRACE_FILE
 from byoc.verification.verdict import Verdict
-from byoc.verification.waiting import scenario_is_over, settled_verdict
 
 LOOK_S = 1.0
 
@@ -44,7 +44,7 @@ def demo(
     """
     signal.signal(signal.SIGTERM, interrupt)
     settings, console = Settings(), Console(width=None if sys.stdout.isatty() else 110)
-    shape = Shape(
+    options = SystemOptions(
         topics=own_topics(settings, "demo"),
         folder=settings.byoc_home / "demo",
         partitions=partitions,
@@ -54,7 +54,7 @@ def demo(
         work_calls=work_calls,
     )
     try:
-        with running(shape, settings) as system:
+        with running(options, settings) as system:
             verdict = _play(system, console, {"events": events, "rate": rate, "seed": seed})
             if keep:
                 _keep(console)
@@ -64,16 +64,11 @@ def demo(
     sys.exit(0 if verdict.is_clean() else 1)
 
 
-def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends a run as Ctrl-C does: the parts are stopped first."""
-    raise KeyboardInterrupt
-
-
 def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdict:
     for line in system.start():
         console.print(line, highlight=False, soft_wrap=True)
     _print_where_to_look(system, console)
-    view = View(console, system)
+    view = ProgressView(console, system)
 
     def look() -> None:
         view.look()
@@ -84,17 +79,17 @@ def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdi
         while not scenario_is_over(system.simulator_url):
             look()
             time.sleep(LOOK_S)
-        verdict = settled_verdict(
+        verdict = final_verdict(
             system.simulator_url,
             system.bootstrap_servers,
-            system.shape.topics,
+            system.options.topics,
             system.partner_log,
-            trace=system.shape.folder / TRACE_FILE,
+            trace=system.options.folder / TRACE_FILE,
             each_look=look,
         )
     console.print(table_of_types(verdict.by_type))
     console.print(table_of(verdict))
-    for finding in verdict.findings():
+    for finding in verdict.first_findings():
         console.print(finding, highlight=False, soft_wrap=True)
     return verdict
 
@@ -111,7 +106,7 @@ def _print_where_to_look(system: System, console: Console) -> None:
         ("open routing", f"{streams}/v1/routing/requests?state=open"),
         ("a conversation", f"{streams}/v1/conversations/<id>"),
         ("metrics", f"{streams}/metrics"),
-        ("logs", str(system.shape.folder)),
+        ("logs", str(system.options.folder)),
     ):
         console.print(f"{what:14} {url}", highlight=False, soft_wrap=True)
 

@@ -1,1 +1,1 @@
-"""The whole system under load while a seeded schedule breaks it, then counted."""
+"""The fault run: the whole system under load, broken by a seeded schedule, and counted at the end."""

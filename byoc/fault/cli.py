@@ -9,16 +9,16 @@ from collections.abc import Iterator
 
 import click
 
-from byoc.demo.cli import interrupt
 from byoc.errors import ByocError
-from byoc.fault.blows import Blows
+from byoc.fault.injector import FaultInjector
 from byoc.fault.schedule import plan
 from byoc.settings import Settings
 from byoc.system.http import get_json, post_json
-from byoc.system.system import Shape, System, own_topics, running
+from byoc.system.signals import interrupt
+from byoc.system.system import System, SystemOptions, own_topics, running
+from byoc.verification.final_verdict import final_verdict, scenario_is_over
 from byoc.verification.trace import TRACE_FILE
 from byoc.verification.verdict import Verdict
-from byoc.verification.waiting import scenario_is_over, settled_verdict
 
 PLAY_EVENTS = 1500  # a play is short, so that the last one ends soon after the last round
 LOOK_S = 0.5
@@ -26,7 +26,9 @@ LOOK_S = 0.5
 
 @click.command()
 @click.option("--seed", type=int, default=1, show_default=True, help="Repeats the schedule and the conversations.")
-@click.option("--rounds", type=click.IntRange(min=0), default=20, show_default=True, help="Number of blows.")
+@click.option(
+    "--rounds", type=click.IntRange(min=0), default=20, show_default=True, help="Number of faults, one after another."
+)
 @click.option("--rate", type=click.FloatRange(min=1), default=250.0, show_default=True, help="Events per second.")
 @click.option("--streams-workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--work-calls", is_flag=True, help="Make every call to Salesforce, as the demo does.")
@@ -41,7 +43,7 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int, work_calls:
     """
     signal.signal(signal.SIGTERM, interrupt)
     settings = Settings()
-    shape = Shape(
+    options = SystemOptions(
         topics=own_topics(settings, "fault"),
         folder=settings.byoc_home / "fault",
         seed=seed,
@@ -49,41 +51,41 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int, work_calls:
         work_calls=work_calls,
     )
     try:
-        with running(shape, settings) as system:
-            blows = Blows(system, click.echo)
-            verdict = _break(system, blows, seed=seed, rounds=rounds, rate=rate)
-            counts = f"kills={blows.kills} rebalances={blows.rebalances()}"
+        with running(options, settings) as system:
+            injector = FaultInjector(system, click.echo)
+            verdict = _run(system, injector, seed=seed, rounds=rounds, rate=rate)
+            counts = f"kills={injector.kills} rebalances={injector.rebalances()}"
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; everything that was started has been stopped") from None
-    for finding in verdict.findings():
+    for finding in verdict.first_findings():
         click.echo(finding)
     if not verdict.is_clean():
-        click.echo(f"the records of these conversations are in {shape.folder / TRACE_FILE}")
+        click.echo(f"the records of these conversations are in {options.folder / TRACE_FILE}")
     click.echo(f"{counts} {verdict.last_line()}")
     sys.exit(0 if verdict.is_clean() else 1)
 
 
-def _break(system: System, blows: Blows, *, seed: int, rounds: int, rate: float) -> Verdict:
+def _run(system: System, injector: FaultInjector, *, seed: int, rounds: int, rate: float) -> Verdict:
     for line in system.start():
         click.echo(line)
-    schedule = plan(seed, rounds, system.streams_names(), system.shape.session_timeout_s)
+    schedule = plan(seed, rounds, system.streams_names(), system.options.session_timeout_s)
     with _load(system, seed, rate):
-        for number, blow in enumerate(schedule, 1):
-            blows.revive()
-            blows.deal(number, blow)
-    return settled_verdict(
+        for number, planned in enumerate(schedule, 1):
+            injector.restart_ended()
+            injector.inject(number, planned)
+    return final_verdict(
         system.simulator_url,
         system.bootstrap_servers,
-        system.shape.topics,
+        system.options.topics,
         system.partner_log,
-        trace=system.shape.folder / TRACE_FILE,
-        each_look=blows.revive,
+        trace=system.options.folder / TRACE_FILE,
+        each_look=injector.restart_ended,
     )
 
 
 @contextlib.contextmanager
 def _load(system: System, seed: int, rate: float) -> Iterator[None]:
-    """Plays one after another while the body runs; on leaving, waits until the last one is over."""
+    """Play one scenario after another while the block runs; when it ends, wait until the last one is over."""
     enough = threading.Event()
     failures: list[ByocError] = []
 

@@ -1,12 +1,12 @@
-"""Which part is broken how, in which order: a function of the seed. Pure."""
+"""Which worker gets which fault, in which order: a function of the seed."""
 
 import random
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Blow(StrEnum):
-    """What happens to a part."""
+class Fault(StrEnum):
+    """What is done to a worker."""
 
     KILL = "kill"  # kill -9, then a new process
     RESTART = "restart"  # SIGTERM, then a new process
@@ -16,31 +16,34 @@ class Blow(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One blow. `before_s` is how long the system runs undisturbed first, `frozen_s` how long a SIGSTOP lasts."""
+    """One fault for the worker `part`: `before_s` of quiet come first, and a SIGSTOP lasts `frozen_s`."""
 
     part: str
-    blow: Blow
+    fault: Fault
     before_s: float
     frozen_s: float
 
 
 # The connect worker has no peers that could take over while it is frozen, so it is replaced instead.
-_CONNECT_BLOWS = (Blow.KILL, Blow.RESTART, Blow.REPLACE)
-_STREAMS_BLOWS = (Blow.KILL, Blow.RESTART, Blow.FREEZE)
+_CONNECT_FAULTS = (Fault.KILL, Fault.RESTART, Fault.REPLACE)
+_STREAMS_FAULTS = (Fault.KILL, Fault.RESTART, Fault.FREEZE)
 _WEIGHTS = (5, 2, 2)
 
 
 def plan(seed: int, rounds: int, streams_workers: list[str], session_timeout_s: float) -> list[Round]:
-    """`rounds` blows, two thirds of them on streams workers."""
+    """Return `rounds` faults, two thirds of them for streams workers.
+
+    `streams_workers` are their names. A freeze lasts longer than `session_timeout_s`, so that others take over.
+    """
     chance = random.Random(seed)  # noqa: S311  repeatable on purpose
     found = []
     for _ in range(rounds):
         part = "connect" if chance.random() < 1 / 3 else chance.choice(streams_workers)
-        blows = _CONNECT_BLOWS if part == "connect" else _STREAMS_BLOWS
+        faults = _CONNECT_FAULTS if part == "connect" else _STREAMS_FAULTS
         found.append(
             Round(
                 part=part,
-                blow=chance.choices(blows, _WEIGHTS)[0],
+                fault=chance.choices(faults, _WEIGHTS)[0],
                 before_s=chance.uniform(0.5, 3.0),
                 frozen_s=session_timeout_s + chance.uniform(1.0, 3.0),
             )

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from byoc.errors import BrokerError, LocalKafkaError
-from byoc.kafka_client import answers
-from byoc.local_kafka import background
+from byoc.kafka.admin import answers
+from byoc.local_kafka import detached_node
 from byoc.local_kafka.local import LocalKafka
 from byoc.local_kafka.properties import Memory
 from byoc.settings import Settings
@@ -61,7 +61,7 @@ def up(port: int, directory: Path | None, memory: str, foreground: bool) -> None
         _use_existing(settings.kafka_bootstrap_servers)
         return
     folder = (directory or settings.kafka_data).resolve()
-    running = background.find(folder)
+    running = detached_node.find(folder)
     if running is not None:
         if port not in (0, running.port):
             raise LocalKafkaError(
@@ -75,7 +75,7 @@ def up(port: int, directory: Path | None, memory: str, foreground: bool) -> None
         _stay(local)
         return
     local.start()
-    background.Node.of(local).note_down()
+    detached_node.DetachedNode.of(local).note_down()
     click.echo(_ready_line(local))
 
 
@@ -91,9 +91,9 @@ def down(directory: Path | None, delete: bool) -> None:
       byoc kafka down --delete
     """
     folder = (directory or Settings().kafka_data).resolve()
-    running = background.find(folder)
+    running = detached_node.find(folder)
     if running is not None:
-        background.end(running)
+        detached_node.end(running)
         click.echo(f"stopped kafka={running.bootstrap_servers}")
     else:
         click.echo(f"no Kafka runs on {folder}")
@@ -117,7 +117,7 @@ def status(directory: Path | None) -> None:
         _use_existing(settings.kafka_bootstrap_servers)
         return
     folder = (directory or settings.kafka_data).resolve()
-    running = background.find(folder)
+    running = detached_node.find(folder)
     if running is None:
         raise LocalKafkaError(f"no Kafka runs on {folder}; start it with `byoc kafka up`")
     if not answers(running.bootstrap_servers, timeout_s=5):

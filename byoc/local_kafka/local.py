@@ -13,17 +13,18 @@ from types import TracebackType
 from typing import Self
 
 from byoc.errors import LocalKafkaError, PortInUseError
-from byoc.kafka_client import answers
-from byoc.local_kafka import guard
+from byoc.kafka.admin import answers
+from byoc.local_kafka import process_guard
 from byoc.local_kafka.jars import ensure_jars
-from byoc.local_kafka.prepared import Prepared, prepare, write_settings
+from byoc.local_kafka.node_files import write_settings
 from byoc.local_kafka.properties import Memory
+from byoc.local_kafka.startup_cache import StartupCache, ensure_startup_cache
 from byoc.local_kafka.tools import find_java
 from byoc.ports import LOOPBACK, free_port, is_free
 from byoc.settings import Settings
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = guard.STOP_TIMEOUT_S + 5
+STOP_TIMEOUT_S = process_guard.STOP_TIMEOUT_S + 5
 # How often a free port that was taken in the meantime is replaced by another one.
 PORT_TRIES = 5
 
@@ -47,6 +48,7 @@ class LocalKafka:
         detached: bool = False,
         settings: Settings | None = None,
     ) -> None:
+        """Nothing starts yet. `settings` says where Java and the jars are; None reads the environment."""
         self._settings = settings or Settings()
         self._wanted_port = port
         self._port = 0
@@ -58,12 +60,12 @@ class LocalKafka:
 
     @property
     def bootstrap_servers(self) -> str:
-        """The address, once started."""
+        """The address of the broker, known once it started."""
         return f"{LOOPBACK}:{self._port}"
 
     @property
     def port(self) -> int:
-        """The port of the broker, once started."""
+        """The port of the broker, known once it started."""
         return self._port
 
     @property
@@ -73,7 +75,7 @@ class LocalKafka:
 
     @property
     def log_file(self) -> Path:
-        """What Kafka printed, over all starts."""
+        """The file with all that Kafka printed, over all starts."""
         return self._directory / "kafka.log"
 
     @property
@@ -97,12 +99,12 @@ class LocalKafka:
         if self.pid is not None:
             return
         java = find_java(self._settings.java_home)
-        prepared = prepare(java, ensure_jars(self._settings.kafka_libs))
+        cache = ensure_startup_cache(java, ensure_jars(self._settings.kafka_libs))
         tries = PORT_TRIES if self._wanted_port == 0 and self._port == 0 else 1
         for remaining in reversed(range(tries)):
             self._choose_port()
             try:
-                self._launch(prepared, timeout_s)
+                self._launch(cache, timeout_s)
             except PortInUseError:
                 if remaining == 0:
                     raise
@@ -138,6 +140,7 @@ class LocalKafka:
             self.stop()
 
     def __enter__(self) -> Self:
+        """Start the broker; on a failure, clean up and raise as `start`."""
         try:
             self.start()
         except BaseException:
@@ -148,6 +151,7 @@ class LocalKafka:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close, whatever happened in the block."""
         self.close()
 
     def _choose_port(self) -> None:
@@ -158,18 +162,18 @@ class LocalKafka:
                 f"--port (0 takes a free one), or set KAFKA_BOOTSTRAP_SERVERS to use the Kafka that is there"
             )
 
-    def _launch(self, prepared: Prepared, timeout_s: float) -> None:
+    def _launch(self, cache: StartupCache, timeout_s: float) -> None:
         # Clients never see the controller's port, so it may be another one after a restart.
         write_settings(self._directory, port=self._port, controller_port=free_port())
         if not (self._directory / "data" / "meta.properties").exists():
-            shutil.copytree(prepared.formatted, self._directory / "data", dirs_exist_ok=True)
+            shutil.copytree(cache.formatted, self._directory / "data", dirs_exist_ok=True)
         log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         pid_file = self._directory / "kafka.pid"
         pid_file.unlink(missing_ok=True)
         mode = "detached" if self._detached else "temporary" if self._temporary else "owned"
         command = [
-            *(sys.executable, "-I", "-S", guard.__file__, str(pid_file), str(self.log_file), mode),
-            *prepared.command(self._directory, self._memory),
+            *(sys.executable, "-I", "-S", process_guard.__file__, str(pid_file), str(self.log_file), mode),
+            *cache.command(self._directory, self._memory),
         ]
         with self.log_file.open("ab") as log:
             self._guard = subprocess.Popen(

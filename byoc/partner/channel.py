@@ -27,9 +27,10 @@ _BODY_BYTES = 2 * 1024 * 1024  # an event has 1 MB at most; its payload appears 
 
 
 class Channel:
-    """The handlers and what they remember."""
+    """The handlers, the present faults and the counters."""
 
     def __init__(self, log: ReceivedLog, secret: Webhook, now_ms: Callable[[], int]) -> None:
+        """`log` remembers what was accepted, `secret` checks signatures, `now_ms` is the clock."""
         self._log = log
         self._secret = secret
         self._now_ms = now_ms
@@ -38,7 +39,7 @@ class Channel:
         self._counts: Counter[str] = Counter()
 
     def application(self) -> web.Application:
-        """The web application."""
+        """Return the web application, to be served on a port."""
         app = web.Application(client_max_size=_BODY_BYTES)
         app.add_routes(
             [

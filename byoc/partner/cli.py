@@ -12,12 +12,12 @@ import msgspec
 import uvloop
 from standardwebhooks import Webhook
 
-from byoc import kafka_client
 from byoc.errors import ByocError
+from byoc.kafka.write import produce
 from byoc.partner.channel import Channel
-from byoc.partner.plan import Shares
 from byoc.partner.received import ReceivedLog
 from byoc.partner.router import RouterRules, router_task
+from byoc.partner.router_plan import Shares
 from byoc.partner.serving import serving
 from byoc.settings import Settings
 from connectors import clock
@@ -120,7 +120,7 @@ def command(
         commanded_at_ms=clock.now_ms(),
     )
     servers = bootstrap_servers or Settings().bootstrap_servers
-    kafka_client.produce(servers, Topics(prefix=prefix).commands, [(conversation_id.encode(), encode(found))])
+    produce(servers, Topics(prefix=prefix).commands, [(conversation_id.encode(), encode(found))])
     click.echo(f"command_id={found.command_id}")
 
 

@@ -1,14 +1,15 @@
-"""Faults that the channel is told to make: refuse a share of the requests or one conversation, be slow. Pure."""
+"""Faults of the channel on demand: refuse a share of the requests, or one conversation, or answer late. Pure."""
 
 import msgspec
 
-from byoc.partner.chance import share_of
+from byoc.partner.seeded import seeded_fraction
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What goes wrong. `share` of all requests, or of those of `conversation_id` when it is set, get `status`.
+    """The faults of the channel.
 
-    `retry_after_s` becomes a `Retry-After` header of those answers; `delay_ms` is waited before any answer.
+    Of all requests, or of those of `conversation_id` when it is set, `share` (0 to 1) are answered with `status`.
+    `retry_after_s` adds a `Retry-After` header to these answers. Every answer comes `delay_ms` late.
     """
 
     share: float = 0.0
@@ -19,6 +20,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     conversation_id: str | None = None
 
     def __post_init__(self) -> None:
+        """Raise `ValueError` for values out of range."""
         if not 0 <= self.share <= 1:
             raise ValueError("share must be from 0 to 1")
         if not 400 <= self.status <= 599:
@@ -27,7 +29,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("delay_ms and retry_after_s must not be negative")
 
     def hits(self, request_number: int, conversation_id: str) -> bool:
-        """Whether this request is refused. `request_number` counts requests, so a repeat gets a new chance."""
+        """Say whether this request is refused. `request_number` counts requests, so a repeat may be accepted."""
         if self.share == 0 or self.conversation_id not in (None, conversation_id):
             return False
-        return share_of(self.seed, str(request_number)) < self.share
+        return seeded_fraction(self.seed, str(request_number)) < self.share

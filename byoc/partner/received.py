@@ -12,7 +12,7 @@ from schemas.records import Delivery
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One accepted request. `repeat` says that the same delivery was accepted before."""
+    """One accepted request. `repeat`: the same delivery was accepted before."""
 
     delivery_id: str
     conversation_id: str
@@ -27,9 +27,10 @@ class ReceivedLog:
     """Appends lines to a file. A line is handed to the operating system before the request is answered."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `OSError` when the file cannot be opened, `msgspec.DecodeError` when it holds something else.
+        """Open the file and read what it holds.
 
-        A last line without its end, left by a crash, was never answered: it is cut off.
+        A last line without its end was left by a crash and never answered: it is cut off. Raises `OSError` when the
+        file cannot be opened, `msgspec.DecodeError` when it holds something else.
         """
         self._path = path
         self._seen: set[str] = set()
@@ -71,6 +72,6 @@ class ReceivedLog:
 
 
 def read_lines(content: bytes) -> list[Line]:
-    """The lines of a log file's content, in the order of acceptance. A last line without its end is being written."""
+    """Return the lines of a log file's content, oldest first. A last line without its end is still being written."""
     decoder = msgspec.json.Decoder(Line)
     return [decoder.decode(line) for line in content[: content.rfind(b"\n") + 1].splitlines() if line]

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from byoc.partner.plan import Plan, Shares, decision_for, delay_ms_for, plan_for
+from byoc.partner.router_plan import Plan, Shares, decision_for, delay_ms_for, plan_for
 from connectors.connector import Task, WorkerConfig
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
 from connectors.sinks.engine.dispatcher import Limits
@@ -28,7 +28,7 @@ _LIMITS = Limits(max_buffered=10_000, max_buffered_bytes=64 * 1024 * 1024, max_i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterRules:
-    """How the router behaves: see `byoc.partner.plan`."""
+    """How often the router accepts and refuses, and how long it takes; `byoc.partner.router_plan` applies them."""
 
     seed: int
     shares: Shares
@@ -39,6 +39,7 @@ class Router:
     """A sink for `RoutingTask` records that answers on `decisions_topic`."""
 
     def __init__(self, rules: RouterRules, decisions_topic: str, now_ms: Callable[[], int]) -> None:
+        """`now_ms` is the clock that is compared with the deadline of a request."""
         self._rules = rules
         self._decisions_topic = decisions_topic
         self._now_ms = now_ms

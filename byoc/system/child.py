@@ -15,8 +15,8 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
 
-def _die_with_parent() -> None:
-    """Runs in the child before the command: Linux ends it when the thread that started it ends."""
+def die_with_parent() -> None:
+    """Run in the child before its command: Linux then ends the child when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -39,18 +39,20 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  a child must not outlive a killed demo
+                preexec_fn=die_with_parent,  # noqa: PLW1509  a child must not outlive a killed demo
             )
 
     @property
     def pid(self) -> int:
+        """Return the process id."""
         return self.process.pid
 
     def is_running(self) -> bool:
+        """Say whether the process has not ended."""
         return self.process.poll() is None
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> dict[str, str]:
-        """The `key=value` pairs of its `ready` line. Raises `ChildError` when it ends or says nothing in time."""
+        """Return the `key=value` pairs of its `ready` line. Raises `ChildError` when it ends or prints none in time."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             for line in self._output().splitlines():
@@ -62,19 +64,20 @@ class Child:
         raise ChildError(f"starting {self.name}: not ready in {timeout_s:g} s; its log is {self.log_file}")
 
     def kill(self) -> None:
-        """kill -9, and wait for the end."""
+        """Send SIGKILL, and wait for the end."""
         self.process.kill()
         self.process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: a process that looks dead to others and does not know it."""
+        """Send SIGSTOP: to others the process looks dead, and it does not notice."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
+        """Send SIGCONT: a paused process goes on."""
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """SIGTERM and wait; kill what does not end in time. Returns the exit code."""
+        """Send SIGTERM and wait, then SIGKILL to a process that does not end in time. Returns the exit code."""
         if self.is_running():
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
@@ -86,7 +89,7 @@ class Child:
         return code
 
     def last_words(self) -> str:
-        """The last line it wrote, for an error message."""
+        """Return the last line that it wrote, for an error message."""
         lines = [line for line in self._output().splitlines() if line.strip()]
         return lines[-1] if lines else f"it wrote nothing to {self.log_file}"
 

@@ -12,12 +12,12 @@ TIMEOUT_S = 30.0
 
 
 def get_json(url: str) -> Any:
-    """The decoded answer. Raises `ByocError` naming the URL when there is none."""
+    """Return the decoded answer of a GET. Raises `ByocError` naming the URL when there is none."""
     return _ask(urllib.request.Request(url))  # noqa: S310  our own parts on loopback
 
 
 def post_json(url: str, body: Any) -> Any:
-    """Post `body` as JSON; the decoded answer. Raises `ByocError` naming the URL."""
+    """Post `body` as JSON; return the decoded answer. Raises `ByocError` naming the URL."""
     data = msgspec.json.encode(body)
     return _ask(urllib.request.Request(url, data, {"content-type": "application/json"}))  # noqa: S310
 

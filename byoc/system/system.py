@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from byoc import kafka_client
+from byoc.kafka import admin
 from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
 from byoc.system.child import Child
@@ -21,7 +21,7 @@ EVERY_CALL = ("--work-calls", "--remove-rerouted", "--partner-commands", "--ackn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class SystemOptions:
     """How large the system is and how fast its clocks run.
 
     `routing_timeout_s` is Salesforce's 60 s, `answer_by_s` our own answer; shorter ones make a demo short.
@@ -40,7 +40,7 @@ class Shape:
 
 
 def own_topics(settings: Settings, name: str) -> Topics:
-    """Topics of one run: the plain names on a Kafka of its own, names that no other run has on a shared one."""
+    """Return the topics of one run: the plain names on a Kafka of its own, unique names on a shared one."""
     if settings.kafka_bootstrap_servers is None:
         return Topics()
     run_id = f"{name}-{secrets.token_hex(4)}"
@@ -50,8 +50,9 @@ def own_topics(settings: Settings, name: str) -> Topics:
 class System:
     """Kafka (local unless `KAFKA_BOOTSTRAP_SERVERS` names one), simulator, partner, connect and streams workers."""
 
-    def __init__(self, shape: Shape, settings: Settings) -> None:
-        self.shape = shape
+    def __init__(self, options: SystemOptions, settings: Settings) -> None:
+        """Nothing starts before `start` is iterated."""
+        self.options = options
         self.kafka: LocalKafka | None = None
         self.bootstrap_servers = settings.kafka_bootstrap_servers or ""
         self.simulator_url = ""
@@ -64,36 +65,37 @@ class System:
 
     @property
     def partner_log(self) -> Path:
-        return self.shape.folder / "partner.jsonl"
+        """Return the file in which the partner's channel writes what it accepts."""
+        return self.options.folder / "partner.jsonl"
 
     def start(self) -> Iterator[str]:
-        """Start everything in the order of need; yields a line about each part when it is ready."""
-        shape = self.shape
-        shutil.rmtree(shape.folder, ignore_errors=True)
-        shape.folder.mkdir(parents=True)
+        """Start every part after those that it needs; yield a line about each when it is ready."""
+        options = self.options
+        shutil.rmtree(options.folder, ignore_errors=True)
+        options.folder.mkdir(parents=True)
         if not self.bootstrap_servers:
             self.kafka = LocalKafka()
             self.kafka.start()
             self.bootstrap_servers = self.kafka.bootstrap_servers
         yield f"Kafka        {self.bootstrap_servers}"
-        catalogue = shape.topics.catalogue(shape.partitions)
+        catalogue = options.topics.catalogue(options.partitions)
         self._created = [spec.name for spec in catalogue]
-        kafka_client.create_topics(self.bootstrap_servers, catalogue)
+        admin.create_topics(self.bootstrap_servers, catalogue)
         secret = new_webhook_secret()
         simulator = self._launch(
             "simulator",
-            *("simulate", "--grpc-port", "0", "--http-port", "0", "--seed", str(shape.seed)),
-            *("--routing-timeout-s", str(shape.routing_timeout_s)),
+            *("simulate", "--grpc-port", "0", "--http-port", "0", "--seed", str(options.seed)),
+            *("--routing-timeout-s", str(options.routing_timeout_s)),
         )
         channel = self._launch(
             "channel", "partner", "channel", "--port", "0", "--log", str(self.partner_log), "--secret", secret
         )
-        for number in range(shape.streams_workers):
+        for number in range(options.streams_workers):
             self.launch_streams(f"streams-{number + 1}")
         self._launch(
             "router",
             *("partner", "router", "--bootstrap-servers", self.bootstrap_servers),
-            *("--prefix", shape.topics.prefix, "--seed", str(shape.seed)),
+            *("--prefix", options.topics.prefix, "--seed", str(options.seed)),
         )
         found = simulator.wait_ready()
         self.simulator_url = f"http://{found['http']}"
@@ -102,8 +104,8 @@ class System:
         self.channel_url = f"http://{self.channel_url.removeprefix('http://')}"
         yield f"partner      {self.channel_url}"
         self._connect_files = write_files(
-            shape.folder,
-            shape.topics,
+            options.folder,
+            options.topics,
             Addresses(
                 bootstrap_servers=self.bootstrap_servers,
                 pubsub=found["grpc"],
@@ -121,22 +123,30 @@ class System:
         self.children["router"].wait_ready()
 
     def streams_names(self) -> list[str]:
+        """Return the names of the streams workers."""
         return [name for name in self.children if name.startswith("streams-")]
 
     def launch_streams(self, name: str) -> Child:
         """Start a streams worker, or start it again after a kill."""
-        shape = self.shape
+        options = self.options
         return self._launch(
             name,
             *("streams", "--bootstrap-servers", self.bootstrap_servers, "--web-port", "0"),
-            *("--prefix", shape.topics.prefix, "--app-id", shape.topics.app_id, "--partitions", str(shape.partitions)),
-            *("--session-timeout-s", str(shape.session_timeout_s), "--data-dir", str(shape.folder / "faust")),
-            *("--routing-timeout-s", str(shape.routing_timeout_s), "--answer-by-s", str(shape.answer_by_s)),
-            *(EVERY_CALL if shape.work_calls else ()),
+            *(
+                "--prefix",
+                options.topics.prefix,
+                "--app-id",
+                options.topics.app_id,
+                "--partitions",
+                str(options.partitions),
+            ),
+            *("--session-timeout-s", str(options.session_timeout_s), "--data-dir", str(options.folder / "faust")),
+            *("--routing-timeout-s", str(options.routing_timeout_s), "--answer-by-s", str(options.answer_by_s)),
+            *(EVERY_CALL if options.work_calls else ()),
         )
 
     def await_streams(self, name: str) -> str:
-        """Wait for a streams worker's `ready` line; its query URL."""
+        """Wait for a streams worker's `ready` line; return its query URL."""
         self.streams_urls[name] = f"http://{self.children[name].wait_ready()['http'].removeprefix('http://')}"
         return self.streams_urls[name]
 
@@ -145,34 +155,34 @@ class System:
         return self._launch("connect", "connect", *map(str, self._connect_files), "--exit-on-failure")
 
     def await_connect(self) -> str:
-        """Wait for the connect worker's `ready` line; its REST URL."""
+        """Wait for the connect worker's `ready` line; return its REST URL."""
         found = self.children["connect"].wait_ready()
         self.connect_url = f"http://{(found.get('rest') or found['http']).removeprefix('http://')}"
         return self.connect_url
 
     def ended(self) -> list[Child]:
-        """Parts that ended by themselves."""
+        """Return the parts that ended by themselves."""
         return [child for child in self.children.values() if not child.is_running()]
 
     def stop(self) -> None:
-        """Stop every part, the readers before what they read from."""
+        """Stop every part, each before those that it reads from."""
         for child in reversed(self.children.values()):
             child.stop()
         if self.kafka is not None:
             self.kafka.close()
         elif self._created:
-            kafka_client.delete_topics(self.bootstrap_servers, self._created)
+            admin.delete_topics(self.bootstrap_servers, self._created)
 
     def _launch(self, name: str, *arguments: str) -> Child:
-        child = Child(name, list(arguments), self.shape.folder / f"{name}.log")
+        child = Child(name, list(arguments), self.options.folder / f"{name}.log")
         self.children[name] = child
         return child
 
 
 @contextlib.contextmanager
-def running(shape: Shape, settings: Settings) -> Iterator[System]:
-    """A system that is stopped at the end, whatever happens. Its `start` is the caller's to iterate."""
-    system = System(shape, settings)
+def running(options: SystemOptions, settings: Settings) -> Iterator[System]:
+    """Yield a system and stop it at the end of the block, also after an error. The caller iterates its `start`."""
+    system = System(options, settings)
     try:
         yield system
     finally:

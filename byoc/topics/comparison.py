@@ -1,4 +1,4 @@
-"""What is wrong with topics that exist, in words. Pure."""
+"""The differences between topics that exist and the catalogue, in words. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -10,10 +10,12 @@ class Found(Protocol):
     """A topic as a cluster describes it."""
 
     @property
-    def partitions(self) -> int: ...
+    def partitions(self) -> int:
+        """The number of partitions."""
 
     @property
-    def cleanup_policy(self) -> str: ...
+    def cleanup_policy(self) -> str:
+        """The value of `cleanup.policy`."""
 
 
 def missing(wanted: Sequence[TopicSpec], found: Mapping[str, Found]) -> list[TopicSpec]:
@@ -41,5 +43,5 @@ def mismatches(wanted: Sequence[TopicSpec], found: Mapping[str, Found]) -> list[
 
 
 def _policies(text: str) -> frozenset[str]:
-    """`delete,compact` and `compact,delete` are the same policy."""
+    """The policies in a value: `delete,compact` and `compact,delete` are the same."""
     return frozenset(part.strip() for part in text.split(","))

@@ -1,9 +1,9 @@
-"""Making the topics of a cluster match the catalogue, or refusing to."""
+"""Creates the topics of the catalogue, and refuses clusters whose topics differ from it."""
 
 from collections.abc import Sequence
 
-from byoc import kafka_client
 from byoc.errors import TopicMismatchError
+from byoc.kafka import admin
 from byoc.topics.comparison import mismatches, missing
 from schemas.topics import TopicSpec
 
@@ -19,14 +19,14 @@ def create_topics(bootstrap_servers: str, wanted: Sequence[TopicSpec], *, replic
     Raises `TopicMismatchError` before anything is created when a topic that exists differs from the catalogue, and
     `BrokerError` when Kafka does not answer or refuses.
     """
-    found = kafka_client.describe_topics(bootstrap_servers, [spec.name for spec in wanted])
+    found = admin.describe_topics(bootstrap_servers, [spec.name for spec in wanted])
     _refuse(mismatches(wanted, found))
-    return kafka_client.create_topics(bootstrap_servers, missing(wanted, found), replication_factor=replication_factor)
+    return admin.create_topics(bootstrap_servers, missing(wanted, found), replication_factor=replication_factor)
 
 
 def check_topics(bootstrap_servers: str, wanted: Sequence[TopicSpec]) -> None:
     """Return when every topic exists as the catalogue asks; else raise `TopicMismatchError` naming each difference."""
-    found = kafka_client.describe_topics(bootstrap_servers, [spec.name for spec in wanted])
+    found = admin.describe_topics(bootstrap_servers, [spec.name for spec in wanted])
     _refuse(mismatches(wanted, found) + [f"{spec.name} does not exist" for spec in missing(wanted, found)])
 
 

@@ -1,1 +1,1 @@
-"""What really arrived: evidence read from the topics and the partner, and the verdict on it."""
+"""What arrived: evidence read from the topics and the partner, and the verdict on it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from byoc.verification.evidence import Evidence, Published
-from simulator.events.facts import EXPECTED_OF, Expectation
+from simulator.events.expectation import EXPECTED_OF, Expectation
 
 ROUTING_REQUESTED = "RoutingRequested"  # an event of its own kind, beside the entry types
 UNKNOWN = "(unknown)"  # every type that the public schema does not name, and none at all

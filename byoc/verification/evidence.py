@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from byoc import kafka_client
+from byoc.kafka.read import read_committed
 from byoc.partner.received import Line, read_lines
 from byoc.system.http import get_json
 from schemas import records
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 class Published(msgspec.Struct, frozen=True):
-    """One event of the simulator's ledger, in the order of publishing. `expect` is what must become of it."""
+    """One event of the simulator's ledger. `expect` says where it must end (`simulator.events.expectation`)."""
 
     event_uuid: str
     replay_id: bytes
@@ -40,7 +40,7 @@ class Concluded(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything a verdict needs. Topic contents are in partition order, so per conversation in order."""
+    """What a verdict is made from. Records of a topic are in order per conversation."""
 
     published: list[Published]
     concluded: list[Concluded]
@@ -55,10 +55,10 @@ class Evidence:
 
 
 def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_log: Path) -> Evidence:
-    """Read it all now. Raises `ByocError` when a part does not answer."""
+    """Read everything now. Raises `ByocError` when a part does not answer."""
 
     def read(topic: str, record_type: type[R]) -> list[R]:
-        found = kafka_client.read_committed(bootstrap_servers, topic)
+        found = read_committed(bootstrap_servers, topic)
         return [decode(record_type, message.value or b"") for message in found]
 
     concluded = get_json(f"{simulator_url}/v1/routing")["requests"]
@@ -71,7 +71,7 @@ def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_l
         outcomes=read(topics.routing_outcomes, records.RoutingOutcome),
         calls=read(topics.salesforce_calls, records.SalesforceCall),
         results=read(topics.salesforce_results, records.SalesforceCallResult),
-        dead_letters=sum(1 for _ in kafka_client.read_committed(bootstrap_servers, topics.dead_letters)),
+        dead_letters=sum(1 for _ in read_committed(bootstrap_servers, topics.dead_letters)),
         received=read_lines(partner_log.read_bytes()),
     )
 

@@ -1,4 +1,4 @@
-"""What the topics hold of the conversations that a verdict complains of, for whoever looks for the cause."""
+"""Writes the records of the conversations that a verdict names, to look for the cause."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from byoc import kafka_client
+from byoc.kafka.read import read_committed
 from schemas.codec import decode
 from schemas.topics import Topics
 
@@ -30,11 +30,11 @@ def write_trace(file: Path, findings: list[str], bootstrap_servers: str, topics:
 
 
 def _records(bootstrap_servers: str, topics: Topics) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(time, conversation, fields with topic and offset) of all records of the catalogue that have a type."""
+    """(time, conversation, fields with topic and offset) of every record of the topics that have a record type."""
     for spec in topics.catalogue():
         if spec.record is None:
             continue
-        for message in kafka_client.read_committed(bootstrap_servers, spec.name):
+        for message in read_committed(bootstrap_servers, spec.name):
             fields = msgspec.structs.asdict(decode(spec.record, message.value or b""))
             place = {"topic": spec.name, "offset": message.offset, "written_ms": message.timestamp_ms}
             yield message.timestamp_ms, fields["conversation_id"], {**place, **fields}

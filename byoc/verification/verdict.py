@@ -28,7 +28,7 @@ SHOWN = 5  # findings of each kind that are printed
 
 @dataclass(slots=True)
 class Verdict:
-    """Counts in the words of the last line, and the findings behind those that must be 0."""
+    """The counts of the last line, and the findings behind those that must be 0."""
 
     published: int = 0
     mirrored: int = 0
@@ -47,11 +47,11 @@ class Verdict:
     leaked: list[str] = field(default_factory=list)
 
     def is_clean(self) -> bool:
-        """True when nothing was lost, doubled, reordered or leaked."""
+        """Say whether nothing was lost, duplicated, reordered or leaked."""
         return not (self.lost or self.duplicated or self.reordered or self.leaked)
 
     def last_line(self) -> str:
-        """The line that other programs read."""
+        """Return the line that other programs read."""
         counts = {
             "published": self.published,
             "mirrored": self.mirrored,
@@ -68,11 +68,11 @@ class Verdict:
         }
         return " ".join(f"{name}={count}" for name, count in counts.items())
 
-    def complaints(self) -> list[str]:
+    def all_findings(self) -> list[str]:
         """All findings, as sentences."""
         return [*self.lost, *self.duplicated, *self.reordered, *self.leaked]
 
-    def findings(self) -> list[str]:
+    def first_findings(self) -> list[str]:
         """The first findings of each kind, as sentences."""
         kinds = {"lost": self.lost, "duplicated": self.duplicated, "reordered": self.reordered, "leaked": self.leaked}
         return [f"{kind}: {finding}" for kind, found in kinds.items() for finding in found[:SHOWN]]
@@ -154,7 +154,7 @@ def _judge_deliveries(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _judge_routing(evidence: Evidence, verdict: Verdict) -> None:
-    """Every attempt announced at most once, every request with one final outcome that agrees with Salesforce's."""
+    """Every attempt is announced at most once; every request has one final outcome, which agrees with Salesforce's."""
     tasks = [(task.request_id, task.attempt) for task in evidence.tasks]
     verdict.duplicated += [f"routing request {name[0]} was announced {n} times" for name, n in _repeated(tasks)]
     told = [(outcome.request_id, outcome.revision) for outcome in evidence.outcomes]
@@ -177,10 +177,10 @@ def _judge_routing(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _agrees(outcome: RoutingOutcome, concluded: str, answered: set[tuple[str | None, int]]) -> bool:
-    """True when our outcome and Salesforce's conclusion tell the same.
+    """True when our outcome fits Salesforce's conclusion.
 
-    The call `routingResult` names the conversation and no request. A refusal that reaches Salesforce after its own
-    request was withdrawn refuses the next one: for us, who had not answered that one yet, it failed.
+    The call `routingResult` names the conversation and no request. So a refusal can reach Salesforce after its own
+    request was withdrawn, and then refuses the next one. We had not answered that one yet, and count it as failed.
     """
     if concluded == "refused" and outcome.outcome == Outcome.FAILED:
         return not any(name == outcome.request_id and at_ms <= outcome.settled_at_ms for name, at_ms in answered)

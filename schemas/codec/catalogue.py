@@ -26,13 +26,13 @@ class SchemaVersion:
 
 
 def record_types() -> tuple[RecordType, ...]:
-    """Every record type that has a schema."""
+    """Return every record type that has a schema."""
     return get_args(records.Record)
 
 
 @cache
 def versions(name: str) -> tuple[SchemaVersion, ...]:
-    """All versions of one record schema, oldest first."""
+    """Return all versions of one record schema, oldest first."""
     found = []
     for file in resources.files("schemas").joinpath("avro").iterdir():
         record, _, rest = file.name.partition(".v")
@@ -43,7 +43,7 @@ def versions(name: str) -> tuple[SchemaVersion, ...]:
 
 
 def newest(record_type: RecordType) -> SchemaVersion:
-    """The version we write."""
+    """Return the version that is written."""
     return versions(record_type.__name__)[-1]
 
 

@@ -34,7 +34,7 @@ _NAME_PARTS = ("LastName", "FirstName", "Salutation")
 _ADDRESS_PARTS = ("Street", "City", "PostalCode", "Country")
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EntityChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One change. `fields`: new values by name, a compound field as an object; `nulled`: `Phone`, `Name.FirstName`.
 
     A GAP_* event says that something changed and not what: it has no fields.
@@ -49,14 +49,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def change_topic(entity: str) -> str:
-    """`/data/AccountChangeEvent`, `/data/Order__ChangeEvent` for the entity Order__c."""
+    """Return the topic of an entity: `/data/AccountChangeEvent`, `/data/Order__ChangeEvent` for Order__c."""
     return f"/data/{entity.removesuffix('c') if entity.endswith('__c') else entity}ChangeEvent"
 
 
-class ChangeSchema(DeclaredSchema):
+class ChangeEventSchema(DeclaredSchema):
     """The schema of an entity's change events."""
 
     def __init__(self, entity: str) -> None:
+        """`entity` is the name of an object, such as `Account` or `Order__c`."""
         topic = change_topic(entity)
         self._kinds: dict[str, Any] = {
             HEADER: _header_schema(),
@@ -82,9 +83,9 @@ class ChangeSchema(DeclaredSchema):
         super().__init__(topic, json.dumps(definition, separators=(",", ":")))
 
     def encode_change(
-        self, change: Change, *, transaction_key: str, commit_number: int, commit_timestamp: int
+        self, change: EntityChange, *, transaction_key: str, commit_number: int, commit_timestamp: int
     ) -> bytes:
-        """Bare Avro binary. Raises `PayloadError` for a field that there is not, or a value of another kind."""
+        """Return a change as bare Avro binary. Raises `PayloadError` for an unknown field or a wrong value."""
         if change.change_type.startswith("GAP_") and (change.fields or change.nulled):
             raise PayloadError(f"encoding a {change.change_type} of {change.entity}: a gap event has no fields")
         update = change.change_type == "UPDATE"  # all others say nothing about which fields changed

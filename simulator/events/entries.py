@@ -11,18 +11,22 @@ Json = dict[str, Any]
 
 
 def participant(app_type: str, subject: str, role: str) -> Json:
+    """Return a participant of a conversation: the kind of app, its id there, and its role."""
     return {"appType": app_type, "subject": subject, "role": role}
 
 
 def agent(user_id: str) -> Json:
+    """Return a rep; `user_id` is the 15-character id."""
     return participant("agent", user_id, "Agent")
 
 
 def end_user(subject: str) -> Json:
+    """Return the customer, by the id that the channel gave."""
     return participant("custom", subject, "EndUser")
 
 
 def router(subject: str) -> Json:
+    """Return the sender of routing results."""
     return participant("conversation", subject, "Router")
 
 
@@ -96,6 +100,7 @@ def routing_requested(
 
 
 def text_message(entry_id: str, text: str) -> Json:
+    """Return a Message with plain text."""
     return static_content(entry_id, {"formatType": "Text", "text": text})
 
 
@@ -127,6 +132,7 @@ def flag_raise(entry_id: str, text: str) -> Json:
 
 
 def typing(entry_id: str, *, started: bool, at_ms: int) -> Json:
+    """Return a TypingStartedIndicator or TypingStoppedIndicator."""
     return {
         "entryType": "TypingStartedIndicator" if started else "TypingStoppedIndicator",
         "id": entry_id,
@@ -135,6 +141,7 @@ def typing(entry_id: str, *, started: bool, at_ms: int) -> Json:
 
 
 def progress(entry_id: str, text: str, at_ms: int) -> Json:
+    """Return a ProgressIndicator, by which a bot says that it still works."""
     indicator = {
         "indicatorType": "ProgressUpdateIndicator",
         "timestamp": at_ms,
@@ -144,6 +151,7 @@ def progress(entry_id: str, text: str, at_ms: int) -> Json:
 
 
 def acknowledgement(entry_id: str, *, read: bool, acknowledged_entry_id: str, recipient: Json, at_ms: int) -> Json:
+    """Return a ReadAcknowledgement or DeliveryAcknowledgement of another entry."""
     return {
         "entryType": "ReadAcknowledgement" if read else "DeliveryAcknowledgement",
         "id": entry_id,
@@ -154,6 +162,7 @@ def acknowledgement(entry_id: str, *, read: bool, acknowledged_entry_id: str, re
 
 
 def participant_changed(entry_id: str, operation: str, who: Json, name: str) -> Json:
+    """Return a ParticipantChanged; `operation` is `add` or `remove`."""
     change = {"operation": operation, "participant": who, "displayName": name}
     return {"entryType": "ParticipantChanged", "id": entry_id, "entries": [change]}
 
@@ -185,6 +194,7 @@ def session_status(
 
 
 def queue_position(entry_id: str, work_item_id: str, service_routing_id: str, position: int) -> Json:
+    """Return a QueuePosition: how many wait before this work item."""
     return {
         "entryType": "QueuePosition",
         "id": entry_id,
@@ -207,7 +217,7 @@ def routing_result(entry_id: str, *, routing_type: str, failure_type: str, field
 
 
 def work_result(entry_id: str, *, work_id: str, work_item_id: str, work_type: str, routing_type: str) -> Json:
-    """RoutingWorkResult: what became of work that was offered."""
+    """Return a RoutingWorkResult: whether a rep accepted or declined the offered work."""
     return {
         "entryType": "RoutingWorkResult",
         "id": entry_id,

@@ -41,12 +41,13 @@ def _nullable(text: str | None) -> bytes:
 
 
 class DeclaredSchema:
-    """An Avro schema as it was given: of a change event, or of a platform event of any fields. Immutable.
+    """The Avro schema of a topic, as its JSON text: of change events or of platform events. Immutable.
 
     `schema_json` is the text that `GetSchema` returns.
     """
 
     def __init__(self, topic: str, schema_json: str) -> None:
+        """`schema_json` may be any text; `check` says whether it is a schema."""
         self.topic = topic
         self.schema_json = schema_json
 
@@ -61,7 +62,7 @@ class DeclaredSchema:
         return fastavro.parse_schema(json.loads(self.schema_json))
 
     def encode_record(self, record: Json) -> bytes:
-        """Bare Avro binary of a record. Raises `PayloadError` for one of another shape."""
+        """Return a record as bare Avro binary. Raises `PayloadError` for a record that does not fit."""
         out = io.BytesIO()
         try:
             fastavro.schemaless_writer(out, self._parsed, record)
@@ -70,7 +71,7 @@ class DeclaredSchema:
         return out.getvalue()
 
     def decode_record(self, payload: bytes) -> Json:
-        """Raises `PayloadError` for bytes of another shape, including too many of them."""
+        """Return the record in a payload. Raises `PayloadError` for bytes that do not fit, also for surplus ones."""
         source = io.BytesIO(payload)
         try:
             record: Any = fastavro.schemaless_reader(source, self._parsed, None)
@@ -94,7 +95,7 @@ class DeclaredSchema:
 
 @dataclass(frozen=True)
 class AddedField:
-    """A nullable field that events got later, and the value of all of them."""
+    """A nullable field that an administrator added, and the value that every event has in it."""
 
     name: str
     type: str
@@ -113,6 +114,7 @@ class EventSchema(DeclaredSchema):
         added: tuple[AddedField, ...] = (),
         removed: frozenset[str] = frozenset(),
     ) -> None:
+        """Name the two custom fields by their API names; `added` and `removed` are what an administrator changed."""
         nullable = ["null", "string"]
         fields: list[Json] = [
             {"name": "CreatedDate", "type": "long", "doc": "CreatedDate:DateTime"},
@@ -168,7 +170,7 @@ class EventSchema(DeclaredSchema):
         )
 
     def decode(self, payload: bytes) -> PlatformEvent:
-        """Raises `PayloadError` for bytes of another shape, including too many of them."""
+        """Return the event in a payload. Raises `PayloadError` for bytes that do not fit, also for surplus ones."""
         record = self.decode_record(payload)
         return PlatformEvent(
             created_at_ms=record["CreatedDate"],

@@ -1,4 +1,4 @@
-"""The faults that can be ordered, as messages: what is to happen, to which calls or events, and when. Pure.
+"""The faults that can be ordered, as messages of the admin API: what happens, to which calls or events, and when. Pure.
 
 A fault of a call is looked for when a call begins, and again whenever its stream has sent something. A fault of an
 event changes what is published. A fault of the org happens to all of it.
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from simulator.faults.failures import Status
+from simulator.faults.rpc_errors import Status
 
 RPCS = ("GetTopic", "GetSchema", "Subscribe", "ManagedSubscribe", "Publish", "PublishStream")
 STREAMS = ("Subscribe", "ManagedSubscribe", "PublishStream")
@@ -20,9 +20,9 @@ Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 
 
 class _Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
-    """What all faults have in common.
+    """The fields of every fault.
 
-    `topic`: only calls or events of this topic. `times`: how often it happens; null for as long as it is not deleted.
+    `topic`: only calls or events of this topic. `times`: how often it happens; null: until it is deleted.
     """
 
     topic: str | None = None
@@ -45,8 +45,8 @@ class CallFault(_Fault, frozen=True, kw_only=True):
 class Fail(CallFault, frozen=True, kw_only=True, tag="fail"):
     """The call ends with a gRPC status.
 
-    `error_code` is the trailer without its prefix; it also gives the status, when there is none. Without `trailers`
-    (or without a code) neither code nor rpc id is told, as when a proxy eats them.
+    `error_code` is the trailer without its prefix; where `status` is null, the code decides it. Without `trailers`, or
+    without a code, neither the code nor the rpc id is sent, as when a proxy removes them.
     """
 
     error_code: str | None = None
@@ -56,7 +56,7 @@ class Fail(CallFault, frozen=True, kw_only=True, tag="fail"):
 
 
 class End(CallFault, frozen=True, kw_only=True, tag="end"):
-    """The stream ends with status OK, as if all were said."""
+    """The stream ends with status OK."""
 
 
 class Silence(CallFault, frozen=True, kw_only=True, tag="silence"):
@@ -66,19 +66,19 @@ class Silence(CallFault, frozen=True, kw_only=True, tag="silence"):
 
 
 class Slow(CallFault, frozen=True, kw_only=True, tag="slow"):
-    """Each response comes this much later; `times` counts responses."""
+    """Each response comes `seconds` later; `times` counts responses."""
 
     seconds: Seconds
 
 
 class Split(CallFault, frozen=True, kw_only=True, tag="split"):
-    """A response carries at most so many events; `times` counts responses."""
+    """A response carries at most `events`; `times` counts responses."""
 
     events: Count = 1
 
 
 class Merge(CallFault, frozen=True, kw_only=True, tag="merge"):
-    """A response waits so long for more events and credit, and carries all of them; `times` counts responses."""
+    """A response waits for `seconds` for more events and credit, and carries all of them; `times` counts responses."""
 
     seconds: Seconds
 
@@ -104,7 +104,7 @@ class BlackHole(CallFault, frozen=True, kw_only=True, tag="black_hole"):
 
 
 class EventFault(_Fault, frozen=True, kw_only=True):
-    """Happens to an event when it is published. `after_events`: after so many others of the topic."""
+    """Happens to an event when it is published, after `after_events` others of the topic."""
 
     after_events: Annotated[int, Meta(ge=0)] = 0
 
@@ -114,7 +114,7 @@ class Duplicate(EventFault, frozen=True, kw_only=True, tag="duplicate"):
 
 
 class Swap(EventFault, frozen=True, kw_only=True, tag="swap"):
-    """The event lands on the bus behind the next one of its topic."""
+    """The event comes behind the next event of its topic."""
 
 
 class Damage(EventFault, frozen=True, kw_only=True, tag="damage"):
@@ -134,15 +134,15 @@ class WrongReplayId(EventFault, frozen=True, kw_only=True, tag="wrong_replay_id"
 
 
 class OrgFault(_Fault, frozen=True, kw_only=True):
-    """Happens to the org once: at once, or (`after_events`) after so many more events of `topic`, or of any."""
+    """Happens to the org once: at once, or after `after_events` more events of `topic` (null: of any topic)."""
 
     after_events: Annotated[int, Meta(ge=0)] = 0
 
 
 class MigrateOrg(OrgFault, frozen=True, kw_only=True, tag="migrate_org"):
-    """The org moves: retained events are gone and the counter of positions starts elsewhere.
+    """The org moves: retained events are gone and positions are counted from another number.
 
-    Old ids are `invalid` from then on; or `unrelated`: still taken, but they point somewhere into the new events.
+    `invalid` old ids are refused from then on; `unrelated` ones are accepted, and mean some place among the new events.
     """
 
     old_ids: Literal["invalid", "unrelated"] = "invalid"
@@ -171,25 +171,25 @@ class RevokeTokens(OrgFault, frozen=True, kw_only=True, tag="revoke_tokens"):
 
 
 class DeliveryAllocation(OrgFault, frozen=True, kw_only=True, tag="delivery_allocation"):
-    """So many more events may be delivered to all subscribers in a rolling day; null: as many as they like."""
+    """In a rolling day, `events` more may be delivered to all subscribers together; null: no limit."""
 
     events: Annotated[int, Meta(ge=0)] | None
 
 
 class PublishAllocation(OrgFault, frozen=True, kw_only=True, tag="publish_allocation"):
-    """So many more events may be published by RPC in a rolling hour; null: as many as one likes."""
+    """In a rolling hour, `events` more may be published by RPC; null: no limit."""
 
     events: Annotated[int, Meta(ge=0)] | None
 
 
 class Maintenance(OrgFault, frozen=True, kw_only=True, tag="maintenance"):
-    """The Pub/Sub API stops: open calls end, connections are refused for so long, then it is back."""
+    """The Pub/Sub API stops for `seconds`: open calls end, and connections are refused."""
 
     seconds: Seconds = 1.0
 
 
 class LoginFault(_Fault, frozen=True, kw_only=True, tag="login"):
-    """A login or userinfo call answers with `http_status`, or with a token that is null, after `seconds`."""
+    """A login or userinfo call is answered after `seconds`, with `http_status` or with a token that is null."""
 
     http_status: Annotated[int, Meta(ge=400, le=599)] | None = None
     null_token: bool = False

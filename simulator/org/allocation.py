@@ -1,23 +1,25 @@
-"""How many events may still pass in a rolling window of time, and how many did. Pure."""
+"""How many events passed in a rolling window of time, and how many may still pass. Pure."""
 
 from collections import deque
 
 
 class Allocation:
-    """Counts always; limits only after `allow`."""
+    """Counts the events that pass. There is no limit before `allow` sets one."""
 
     def __init__(self, window_ms: int) -> None:
+        """`window_ms` is the length of the rolling window."""
         self._window_ms = window_ms
         self._passed: deque[tuple[int, int]] = deque()  # (epoch ms, events)
         self._used = 0
         self._limit: int | None = None
 
     def allow(self, events: int | None, now_ms: int) -> None:
-        """Let so many more events pass in the window that ends now; None for no limit."""
+        """Let `events` more pass in the window that ends now; None removes the limit."""
         self._limit = None if events is None else self.used(now_ms) + events
 
     @property
     def limit(self) -> int | None:
+        """Return how many events may pass in a window; None for no limit."""
         return self._limit
 
     def used(self, now_ms: int) -> int:

@@ -5,15 +5,15 @@ so the id of another topic's event is a valid place to resume from, as with Sale
 event means is the ledger's business.
 """
 
-import random
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
-from simulator.events import frames
-from simulator.events.frames import Frame
+from simulator.events import protobuf_bytes
+from simulator.events.protobuf_bytes import EventParts
+from simulator.events.seeded import SeededRandom
 from simulator.org import replay_ids
 from simulator.org.replay_ids import ReplayIdError
 
@@ -32,14 +32,14 @@ class Preset(Enum):
 
 
 class UnknownTopicError(KeyError):
-    """No such topic in this org."""
+    """The org has no such topic. Its argument is the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some consecutive events of a topic. `cursor` reads on after them; `last_replay_id` is the last one's."""
 
-    frames: list[Frame]
+    events: list[EventParts]
     cursor: int
     last_replay_id: bytes
 
@@ -49,23 +49,23 @@ class _TopicLog:
     """Parallel columns, one entry per retained event; `base` is the index of the first of them since the start."""
 
     base: int = 0
-    frames: list[Frame] = field(default_factory=list)
+    events: list[EventParts] = field(default_factory=list)
     sizes: "array[int]" = field(default_factory=lambda: array("L"))
     positions: "array[int]" = field(default_factory=lambda: array("q"))
     appended_ms: "array[int]" = field(default_factory=lambda: array("q"))
 
     @property
     def end(self) -> int:
-        return self.base + len(self.frames)
+        return self.base + len(self.events)
 
-    def add(self, frame: Frame, size: int, position: int, now_ms: int) -> None:
-        self.frames.append(frame)
+    def add(self, frame: EventParts, size: int, position: int, now_ms: int) -> None:
+        self.events.append(frame)
         self.sizes.append(size)
         self.positions.append(position)
         self.appended_ms.append(now_ms)
 
     def drop_until(self, cut: int) -> None:
-        for column in (self.frames, self.sizes, self.positions, self.appended_ms):
+        for column in (self.events, self.sizes, self.positions, self.appended_ms):
             del column[:cut]
         self.base += cut
 
@@ -73,7 +73,8 @@ class _TopicLog:
 class EventLog:
     """Topics, their events and the positions of one org. Not thread-safe; every call is quick and never waits."""
 
-    def __init__(self, topics: Collection[str], *, rng: random.Random, retention_ms: int, now_ms: int) -> None:
+    def __init__(self, topics: Collection[str], *, rng: SeededRandom, retention_ms: int, now_ms: int) -> None:
+        """`rng` draws the first position and the gaps between positions; `now_ms` is the time of the first position."""
         self._topics = {name: _TopicLog() for name in topics}
         self._rng = rng
         self._retention_ms = retention_ms
@@ -87,6 +88,7 @@ class EventLog:
 
     @property
     def topics(self) -> list[str]:
+        """Return the names of all topics and channels."""
         return list(self._topics)
 
     def add_topic(self, topic: str, members: Collection[str] = ()) -> None:
@@ -102,22 +104,22 @@ class EventLog:
             self._channels_of.setdefault(member, []).append(channel)
 
     def append(self, topic: str, event: bytes, now_ms: int, *, shown_id: bytes | None = None) -> bytes:
-        """Keep a serialised `ProducerEvent`; return its replay id. Raises `UnknownTopicError`.
+        """Append a serialised `ProducerEvent`; return its replay id. Raises `UnknownTopicError`.
 
-        `shown_id`: what subscribers are told instead of the replay id; the position is not touched by it.
+        `shown_id` is the replay id that subscribers get instead of the true one.
         """
         log = self._log(topic)
         replay_id = self.advance(now_ms)
-        frame = frames.event_frame(event, replay_id if shown_id is None else shown_id)
+        frame = protobuf_bytes.consumer_event(event, replay_id if shown_id is None else shown_id)
         for each in (log, *self._channels_of.get(topic, ())):
             each.add((frame,), len(frame), self._position, self._assigned_ms[-1])
         self._purge_sometimes(now_ms)
         return replay_id
 
-    def append_shared(self, topic: str, parts: Frame, size: int, now_ms: int) -> bytes:
-        """Keep an event whose parts are shared with others; the replay id is put behind them by this call.
+    def append_shared(self, topic: str, parts: EventParts, size: int, now_ms: int) -> bytes:
+        """Append an event whose parts are shared with other events; return its replay id.
 
-        `parts` is the frame up to and without the 10 bytes of the replay id, `size` the whole frame's.
+        `parts` are the event without the 10 bytes of its replay id, which come last; `size` is that of the whole event.
         """
         log = self._log(topic)
         replay_id = self.advance(now_ms)
@@ -133,10 +135,9 @@ class EventLog:
         return replay_ids.encode(self._position)
 
     def keepalive_id(self, now_ms: int) -> bytes:
-        """The position that an idle subscription may resume from: the org's newest.
+        """Return the position that an idle subscription may resume from: the newest of the org.
 
-        Other topics' events move it in a real org. Here it moves by chance, and always before it could leave the
-        retention.
+        In a real org, events of other topics move it. Here it moves by chance, and always before it could expire.
         """
         stale = now_ms - self._assigned_ms[-1] > self._retention_ms // 4
         if stale or self._rng.random() < 0.5:
@@ -167,10 +168,11 @@ class EventLog:
     def migrate(self, *, unrelated: bool) -> None:
         """Forget all events and count positions anew.
 
-        `unrelated`: ids of before are taken, and the new positions run through the same numbers; else they are refused.
+        With `unrelated`, ids from before are still accepted, and the new positions run through the same numbers;
+        without it they are refused.
         """
         for log in self._topics.values():
-            log.drop_until(len(log.frames))
+            log.drop_until(len(log.events))
         first, last, at_ms = self._assigned[0], self._position, self._assigned_ms[-1]
         del self._assigned[:], self._assigned_ms[:]
         self._unrelated = range(first, last + 1) if unrelated else range(0)
@@ -184,17 +186,17 @@ class EventLog:
         """
         log = self._log(topic)
         first = max(cursor, log.base) - log.base
-        last = min(first + limit, len(log.frames))
+        last = min(first + limit, len(log.events))
         if first >= last:
             return None
         size = sum(log.sizes[first:last])
         while size > MAX_RESPONSE_BYTES and last > first + 1:
             last -= 1
             size -= log.sizes[last]
-        return Batch(log.frames[first:last], log.base + last, replay_ids.encode(log.positions[last - 1]))
+        return Batch(log.events[first:last], log.base + last, replay_ids.encode(log.positions[last - 1]))
 
     def position(self, replay_id: bytes) -> int:
-        """The place of an id that may be resumed from. Raises `ReplayIdError`."""
+        """Return the position of a replay id that may be resumed from. Raises `ReplayIdError` for any other."""
         position = replay_ids.decode(replay_id)
         index = bisect_left(self._assigned, position)
         if position in self._unrelated:

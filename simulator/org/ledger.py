@@ -1,11 +1,12 @@
-"""What was published, in replay order, with the sequence numbers that a verifier counts by. Pure and in memory."""
+"""The events that were published, in replay order, with the sequence numbers that a verifier needs. Pure."""
 
 import msgspec
 
-from simulator.events.facts import Expectation, Facts
+from simulator.events.event_facts import EventFacts
+from simulator.events.expectation import Expectation
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One published event. `index` counts from 1.
 
     `seq` counts all events of a conversation from 1, duplicates included. `duplicate_of_seq` names the first event
@@ -31,25 +32,34 @@ class Ledger:
     """Append-only list of entries. It grows with what is published: about 600 bytes per event."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        """Begin without any event."""
+        self._entries: list[LedgerEntry] = []
         self._last_seq: dict[str, int] = {}
         self._first_seq: dict[tuple[str, str], int] = {}
         self._counts = dict.fromkeys([*(kind.value for kind in Expectation), "duplicate"], 0)
 
     def __len__(self) -> int:
+        """Return how many events were published."""
         return len(self._entries)
 
     def next_seq(self, conversation_id: str) -> int:
-        """The number that the next event of the conversation will get."""
+        """Return the sequence number of the next event of the conversation."""
         return self._last_seq.get(conversation_id, 0) + 1
 
     def record(
-        self, facts: Facts, *, event_uuid: str, replay_id: bytes, topic: str, created_at_ms: int, request_id: str | None
-    ) -> Entry:
-        """Take one event, in the order of publishing."""
+        self,
+        facts: EventFacts,
+        *,
+        event_uuid: str,
+        replay_id: bytes,
+        topic: str,
+        created_at_ms: int,
+        request_id: str | None,
+    ) -> LedgerEntry:
+        """Append one event; call in the order of publishing."""
         seq = self.next_seq(facts.conversation_id)
         first = self._first_seq.setdefault((facts.conversation_id, event_uuid), seq)
-        entry = Entry(
+        entry = LedgerEntry(
             index=len(self._entries) + 1,
             event_uuid=event_uuid,
             replay_id=replay_id,
@@ -69,7 +79,7 @@ class Ledger:
         self._counts["duplicate" if entry.duplicate_of_seq is not None else facts.expect.value] += 1
         return entry
 
-    def page(self, after: int, limit: int) -> list[Entry]:
+    def page(self, after: int, limit: int) -> list[LedgerEntry]:
         """Entries with an index above `after` (0 begins at the first), at most `limit` of them."""
         return self._entries[after : after + limit]
 

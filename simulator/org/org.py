@@ -8,25 +8,32 @@ from collections.abc import Callable
 from functools import partial
 
 from simulator.clock import Clock, VirtualClock
-from simulator.events import entries, frames
-from simulator.events.change_events import ALL_CHANGES, FIRST_COMMIT_NUMBER, Change, ChangeSchema, change_topic
+from simulator.events import entries, protobuf_bytes
+from simulator.events.change_events import (
+    ALL_CHANGES,
+    FIRST_COMMIT_NUMBER,
+    ChangeEventSchema,
+    EntityChange,
+    change_topic,
+)
+from simulator.events.event_facts import UNREADABLE, EventFacts, read_facts
 from simulator.events.event_schema import DeclaredSchema, EventSchema, PayloadError, PlatformEvent
-from simulator.events.facts import UNREADABLE, Facts, read_facts
 from simulator.events.seeded import new_record_id, new_uuid, seeded
 from simulator.faults import fault as ordered
-from simulator.faults.book import FaultBook, Order
+from simulator.faults.fault_book import FaultBook, Order
 from simulator.org.allocation import Allocation
 from simulator.org.event_log import EventLog, UnknownTopicError
-from simulator.org.happenings import Happenings
-from simulator.org.landing import Landing, altered
-from simulator.org.ledger import Entry, Ledger
-from simulator.org.managed import ManagedSubscriptions
+from simulator.org.fault_effects import FaultEffects
+from simulator.org.ledger import Ledger, LedgerEntry
+from simulator.org.managed_subscriptions import ManagedSubscriptions
 from simulator.org.open_calls import OpenCalls
+from simulator.org.pending_event import PendingEvent, with_fault
 from simulator.org.tokens import Tokens
-from simulator.service.routing_desk import Answer, Planned, Request, RoutingDesk
-from simulator.service.routing_results import routing_result_payload
-from simulator.service.service_bodies import SessionAsk, WorkAsk
+from simulator.service.request_bodies import RoutingResultBody, SessionBody, WorkBody
+from simulator.service.routing_desk import Planned, RoutingDesk, RoutingRequest
+from simulator.service.routing_result_event import routing_result_payload
 from simulator.service.service_desk import AgentWork, ServiceDesk
+from simulator.service.session_event import session_status_payload
 from simulator.settings import Settings
 
 _DAY_MS = 24 * 3_600_000
@@ -34,9 +41,10 @@ _HOUR_MS = 3_600_000
 
 
 class Org:
-    """The state behind every interface of the simulator."""
+    """The state behind every API of the simulator."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
+        """`clock` tells the time; `POST /v1/clock/advance` adds to it."""
         self.settings = settings
         self.clock = VirtualClock(clock)
         self.instance_url = ""  # known once the HTTP server listens
@@ -68,12 +76,12 @@ class Org:
         self.on_maintenance: Callable[[float], None] = lambda _seconds: None
         self._channels_of: dict[str, list[str]] = {}
         self._schemas_by_id: dict[str, DeclaredSchema] = {}
-        self._held: dict[str, list[Landing]] = {}
-        self.concluded: list[Callable[[Request], None]] = []
+        self._held: dict[str, list[PendingEvent]] = {}
+        self.concluded: list[Callable[[RoutingRequest], None]] = []
         self.offered: list[Callable[[AgentWork], None]] = []
         self._ids = seeded(settings.seed, "ids")
         self._watchers: dict[str, list[Callable[[], None]]] = {}
-        self._happenings = Happenings(
+        self._fault_effects = FaultEffects(
             clock=self.clock,
             log=self.log,
             tokens=self.tokens,
@@ -87,7 +95,7 @@ class Org:
         for topic in settings.topics:
             self._install(EventSchema(topic, settings.type_field, settings.payload_field))
         for entity in settings.entities:
-            self.declare_topic(ChangeSchema(entity))
+            self.declare_topic(ChangeEventSchema(entity))
         if settings.entities:
             self.declare_channel(ALL_CHANGES, [change_topic(entity) for entity in settings.entities])
 
@@ -96,7 +104,7 @@ class Org:
         return new_uuid(self._ids)
 
     def schema(self, topic: str) -> DeclaredSchema:
-        """The schema that events of the topic have now. Raises `UnknownTopicError`, also for a channel."""
+        """Return the present schema of a topic. Raises `UnknownTopicError`, also for a channel."""
         schema = self.schemas.get(topic)
         if schema is None:
             raise UnknownTopicError(topic)
@@ -110,7 +118,7 @@ class Org:
         return schema
 
     def schema_by_id(self, schema_id: str) -> DeclaredSchema | None:
-        """Schemas are never forgotten: retained events keep the one that they were written with."""
+        """Return a schema, also one that its topic had before: retained events keep theirs. None for an unknown id."""
         return self._schemas_by_id.get(schema_id)
 
     def declare_topic(self, schema: DeclaredSchema) -> None:
@@ -135,17 +143,19 @@ class Org:
         self._watchers.setdefault(schema.topic, [])
 
     def order(self, fault: ordered.AnyFault) -> Order:
-        """Let something go wrong. Raises `FaultRefusedError`, `PayloadError`, `UnknownTopicError`."""
+        """Order a fault; one that is due at once is carried out now. Raises `FaultRefusedError`, `PayloadError`,
+        `UnknownTopicError`.
+        """
         if fault.topic is not None and fault.topic not in self.schemas:
             raise UnknownTopicError(fault.topic)
-        self._happenings.check(fault)
+        self._fault_effects.check(fault)
         order = self.faults.add(fault)
         if isinstance(order.fault, ordered.OrgFault) and self.faults.take_at_once(order):
-            self._happenings.happen(order.fault)
+            self._fault_effects.carry_out(order.fault)
         return order
 
     def watch(self, topic: str, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` after each event of the topic; return what ends that."""
+        """Call `wake` after each event of the topic; return a function that ends that."""
         watchers = self._watchers[topic]
         watchers.append(wake)
         return lambda: watchers.remove(wake)
@@ -159,20 +169,20 @@ class Org:
         event_uuid: str | None = None,
         created_at_ms: int | None = None,
         planned: Planned = Planned.ANSWER,
-        facts: Facts | None = None,
-    ) -> Entry:
-        """Publish one platform event; `facts` spares reading the payload that the caller has just built.
+        facts: EventFacts | None = None,
+    ) -> LedgerEntry:
+        """Publish one platform event. Raises `UnknownTopicError`.
 
-        Raises `UnknownTopicError`.
+        `facts` saves reading a payload that the caller has just built.
         """
         created_at_ms = self.clock.now_ms() if created_at_ms is None else created_at_ms
         event = PlatformEvent(created_at_ms=created_at_ms, event_type=event_type, event_payload=event_payload)
         schema = self.event_schema(topic)
         event_uuid = event_uuid or self.new_id()
-        serialised = frames.producer_event(event_uuid, schema.schema_id, schema.encode(event))
+        serialised = protobuf_bytes.producer_event(event_uuid, schema.schema_id, schema.encode(event))
         facts = facts or read_facts(event_type, event_payload)
-        return self._append(
-            Landing(
+        return self._publish(
+            PendingEvent(
                 topic=topic,
                 serialised=serialised,
                 facts=facts,
@@ -184,8 +194,8 @@ class Org:
 
     def publish_bytes(
         self, topic: str, payload: bytes, *, event_uuid: str | None = None, serialised: bytes | None = None
-    ) -> Entry:
-        """Publish ready payload bytes; like Salesforce, nothing checks that they are Avro of the topic's schema.
+    ) -> LedgerEntry:
+        """Publish payload bytes. As with Salesforce, nothing checks that they are Avro of the topic's schema.
 
         `serialised` is the whole ProducerEvent when the caller has one. Raises `UnknownTopicError`.
         """
@@ -196,16 +206,18 @@ class Org:
             facts, created_at_ms = read_facts(event.event_type, event.event_payload), event.created_at_ms
         except (PayloadError, UnknownTopicError):
             facts, created_at_ms = UNREADABLE, self.clock.now_ms()
-        serialised = serialised or frames.producer_event(event_uuid, schema.schema_id, payload)
-        return self._append(
-            Landing(topic=topic, serialised=serialised, facts=facts, event_uuid=event_uuid, created_at_ms=created_at_ms)
+        serialised = serialised or protobuf_bytes.producer_event(event_uuid, schema.schema_id, payload)
+        return self._publish(
+            PendingEvent(
+                topic=topic, serialised=serialised, facts=facts, event_uuid=event_uuid, created_at_ms=created_at_ms
+            )
         )
 
-    def publish_change(self, change: Change) -> Entry:
+    def publish_change(self, change: EntityChange) -> LedgerEntry:
         """Publish the change event of an entity. Raises `PayloadError`, `UnknownTopicError`."""
         topic = change_topic(change.entity)
         schema = self.schema(topic)
-        if not isinstance(schema, ChangeSchema):
+        if not isinstance(schema, ChangeEventSchema):
             raise UnknownTopicError(topic)
         payload = schema.encode_change(
             change,
@@ -215,56 +227,36 @@ class Org:
         )
         return self.publish_bytes(topic, payload)
 
-    def answer_routing(self, answer: Answer) -> Request:
-        """Take a `routingResult` call and publish its RoutingResult. Raises `AnswerRejectedError`."""
+    def answer_routing(self, answer: RoutingResultBody) -> RoutingRequest:
+        """Take a `routingResult` call and publish its RoutingResult. Raises `CallRejectedError`."""
         request = self.desk.answer(answer, self.clock.now_ms())
         self._publish_result(request, answer.error_message, externally_routed=answer.externally_routed)
         return request
 
-    def offer_work(self, ask: WorkAsk) -> AgentWork:
-        """Take an `agentWork` call. Raises `AnswerRejectedError`."""
-        work = self.service.offer(ask)
+    def offer_work(self, body: WorkBody) -> AgentWork:
+        """Take an `agentWork` call. Raises `CallRejectedError`."""
+        work = self.service.offer(body)
         for notify in self.offered:
             notify(work)
         return work
 
-    def end_session(self, ask: SessionAsk) -> None:
-        """Take a `messagingSession` call and publish its SessionStatusChanged. Raises `AnswerRejectedError`."""
-        session_id, entry_id, now_ms = self.service.end_session(ask), self.new_id(), self.clock.now_ms()
-        ended = ask.operation == "End"
-        entry = entries.session_status(
-            entry_id,
-            session_id=session_id,
-            channel_address_id=ask.channel_address_id,
-            conversation_id=ask.conversation_id,
-            status="Ended" if ended else "Inactive",
-            previous="Active",
-            started_at_ms=now_ms,
-            ended_at_ms=now_ms if ended else None,
-        )
-        payload = entries.interaction(
-            channel_address_id=ask.channel_address_id,
-            conversation_id=ask.conversation_id,
-            end_user_subject=ask.end_user_subject,
-            entry_id=entry_id,
-            sender=entries.participant("conversation", "automated", "System"),
-            sender_name="System",
-            entry=entry | ({"sessionEndedByRole": ask.operation_by} if ask.operation_by else {}),
-            at_ms=now_ms,
-        )
+    def end_session(self, body: SessionBody) -> None:
+        """Take a `messagingSession` call and publish its SessionStatusChanged. Raises `CallRejectedError`."""
+        session_id = self.service.end_session(body)
+        payload = session_status_payload(body, session_id=session_id, entry_id=self.new_id(), at_ms=self.clock.now_ms())
         self.publish(self.settings.topics[0], "Interaction", entries.as_json(payload))
 
-    def cancel_routing(self, request_id: str) -> Request | None:
-        """Let the rep withdraw a request and publish its RoutingResult; None when it has ended otherwise."""
+    def cancel_routing(self, request_id: str) -> RoutingRequest | None:
+        """Withdraw a request and publish its RoutingResult; None when it is unknown or has ended otherwise."""
         request = self.desk.cancel(request_id, self.clock.now_ms())
         if request is not None:
             self._publish_result(request)
         return request
 
-    def withdraw_unseen(self, topic: str, facts: Facts, *, event_uuid: str, created_at_ms: int) -> None:
-        """Publish the RoutingResult of a withdrawn request whose own event is still to come.
+    def withdraw_unseen(self, topic: str, facts: EventFacts, *, event_uuid: str, created_at_ms: int) -> None:
+        """Publish the RoutingResult of a withdrawn request before the request itself.
 
-        Nearly simultaneous events can land on the bus in the opposite order; the caller publishes the request next.
+        Nearly simultaneous events can arrive in the opposite order. The caller publishes the request next.
         """
         request = self._open_request(
             topic, facts, event_uuid=event_uuid, created_at_ms=created_at_ms, planned=Planned.RESULT_FIRST
@@ -277,8 +269,8 @@ class Org:
             self._publish_result(request)
 
     def _open_request(
-        self, topic: str, facts: Facts, *, event_uuid: str, created_at_ms: int, planned: Planned
-    ) -> Request:
+        self, topic: str, facts: EventFacts, *, event_uuid: str, created_at_ms: int, planned: Planned
+    ) -> RoutingRequest:
         if facts.routing is None:
             raise ValueError(f"opening a routing request for event {event_uuid}: it is no RoutingRequested")
         return self.desk.open(
@@ -291,7 +283,7 @@ class Org:
         )
 
     def _publish_result(
-        self, request: Request, error_message: str | None = None, *, externally_routed: bool = False
+        self, request: RoutingRequest, error_message: str | None = None, *, externally_routed: bool = False
     ) -> None:
         payload = routing_result_payload(
             request,
@@ -304,9 +296,9 @@ class Org:
         for notify in self.concluded:
             notify(request)
 
-    def _append(self, event: Landing) -> Entry:
+    def _publish(self, event: PendingEvent) -> LedgerEntry:
         if not self.faults.armed and not self._held:
-            return self._land(event)
+            return self._append_to_log(event)
         copies = 1
         for fault in self.faults.event_published(event.topic):
             match fault:
@@ -316,17 +308,17 @@ class Org:
                     self._held.setdefault(event.topic, []).append(event)
                     return event.provisional()
                 case ordered.Damage() | ordered.WrongReplayId():
-                    event = altered(event, fault)
-        entry = self._land(event)
+                    event = with_fault(event, fault)
+        entry = self._append_to_log(event)
         for _ in range(copies - 1):
-            self._land(event)
+            self._append_to_log(event)
         for late in self._held.pop(event.topic, ()):
-            self._land(late)
-        for happening in self.faults.event_landed(event.topic):
-            self._happenings.happen(happening)
+            self._append_to_log(late)
+        for org_fault in self.faults.event_appended(event.topic):
+            self._fault_effects.carry_out(org_fault)
         return entry
 
-    def _land(self, event: Landing) -> Entry:
+    def _append_to_log(self, event: PendingEvent) -> LedgerEntry:
         replay_id = self.log.append(event.topic, event.serialised, self.clock.now_ms(), shown_id=event.shown_id)
         facts = event.facts
         request_id = None

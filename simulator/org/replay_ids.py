@@ -5,7 +5,7 @@ _COUNTER_BYTES = 8
 
 
 class ReplayIdError(ValueError):
-    """The bytes are no replay id of this org. Salesforce tells all causes by one error code."""
+    """The bytes are no replay id of this org. Salesforce has one error code for all causes."""
 
 
 def encode(position: int) -> bytes:

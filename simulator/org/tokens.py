@@ -1,8 +1,9 @@
 """Access tokens of the org: issued, checked, revoked, expired. Pure; ids come from a seeded generator."""
 
 import hmac
-import random
 from collections.abc import Callable
+
+from simulator.events.seeded import SeededRandom
 
 
 class Tokens:
@@ -11,7 +12,8 @@ class Tokens:
     A token expires when nobody has used it for `timeout_ms`; open streams use theirs with every response.
     """
 
-    def __init__(self, org_id: str, rng: random.Random, *, now_ms: Callable[[], int], timeout_ms: int) -> None:
+    def __init__(self, org_id: str, rng: SeededRandom, *, now_ms: Callable[[], int], timeout_ms: int) -> None:
+        """`rng` draws the secret part of each token."""
         self._org_id = org_id
         self._rng = rng
         self._now_ms = now_ms
@@ -30,7 +32,7 @@ class Tokens:
         return token
 
     def is_valid(self, token: str) -> bool:
-        """Whether calls with it are taken; such a call is a use of it."""
+        """Say whether a call with this token is accepted; a valid call counts as a use."""
         used_ms = self._used_ms.get(token)
         if used_ms is None:
             return False
@@ -42,7 +44,7 @@ class Tokens:
         return True
 
     def keep_alive(self, token: str) -> None:
-        """Note that an open stream uses the token, whether it still opens new calls or not."""
+        """Count a use by an open stream."""
         if token in self._used_ms:
             self._used_ms[token] = self._now_ms()
 
@@ -64,5 +66,5 @@ class Tokens:
 
 
 def same_secret(given: str, expected: str) -> bool:
-    """Compare secrets without telling by the time taken how much of them is right."""
+    """Compare two secrets in a time that does not depend on how much of them is equal."""
     return hmac.compare_digest(given.encode(), expected.encode())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from simulator.faults import failures
+from simulator.faults import rpc_errors
 from simulator.org.tokens import Tokens
 
 _REQUIRED = ("accesstoken", "instanceurl", "tenantid")
@@ -15,10 +15,10 @@ def authorize(metadata: Mapping[str, str], tokens: Tokens, org_id: str) -> None:
     """
     for name in _REQUIRED:
         if not metadata.get(name):
-            raise failures.headers_invalid(f"The header {name} is missing.")
+            raise rpc_errors.headers_invalid(f"The header {name} is missing.")
     if not metadata["instanceurl"].startswith(("https://", "http://")):
-        raise failures.headers_invalid("The header instanceurl is no URL.")
+        raise rpc_errors.headers_invalid("The header instanceurl is no URL.")
     if metadata["tenantid"] != org_id:
-        raise failures.headers_invalid("The header tenantid is not the 18-character id of this org.")
+        raise rpc_errors.headers_invalid("The header tenantid is not the 18-character id of this org.")
     if not tokens.is_valid(metadata["accesstoken"]):
-        raise failures.token_refused()
+        raise rpc_errors.token_refused()

@@ -1,6 +1,6 @@
 """Flow control of one Subscribe call: how many events the client still wants. Pure."""
 
-from simulator.faults import failures
+from simulator.faults import rpc_errors
 
 MAX_OUTSTANDING = 100  # per Subscribe call; larger requests are treated as this many
 
@@ -9,6 +9,7 @@ class Credit:
     """Credit of one call; it adds up over requests and never passes 100."""
 
     def __init__(self) -> None:
+        """Begin without credit."""
         self._pending = 0
 
     @property
@@ -19,7 +20,7 @@ class Credit:
     def request(self, num_requested: int) -> None:
         """Take one FetchRequest. Raises `RpcError` when it asks for no events."""
         if num_requested <= 0:
-            raise failures.num_requested_refused(num_requested)
+            raise rpc_errors.num_requested_refused(num_requested)
         self._pending = min(MAX_OUTSTANDING, self._pending + num_requested)
 
     def spend(self, events: int) -> int:

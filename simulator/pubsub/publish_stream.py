@@ -1,13 +1,14 @@
-"""The PublishStream RPC: a response per request, one topic, and an end for those who stay silent."""
+"""The PublishStream RPC: one topic, a response to each request, and an end for a stream without requests."""
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.faults import failures
-from simulator.org.open_calls import Call, PlainEnd
+from simulator.faults import rpc_errors
+from simulator.org.open_calls import Call
 from simulator.org.org import Org
+from simulator.pubsub.call_faults import CallFaults, PlainEnd
 from simulator.pubsub.publishing import publish
 
 _PIPELINED = 16  # requests that may wait for their response; the next one waits for room
@@ -17,8 +18,10 @@ class PublishStream:
     """One call from its first byte to its end. `write` takes serialised PublishResponses."""
 
     def __init__(self, org: Org, call: Call, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """`call` is the entry of this call among the open ones."""
         self._org = org
         self._call = call
+        self._faults = CallFaults(call, org.faults)
         self._write = write
         self._requests: asyncio.Queue[pb.PublishRequest | None] = asyncio.Queue(_PIPELINED)
         self._changed = asyncio.Event()
@@ -53,11 +56,11 @@ class PublishStream:
         while True:
             self._changed.clear()
             if self._call.topic is not None:
-                await self._call.go_on()
+                await self._faults.go_on()
             if self._requests.empty():
                 left_s = idle_since_s + self._org.settings.publish_idle_s - clock.monotonic_s()
                 if left_s <= 0:
-                    raise failures.publish_idle(self._org.settings.publish_idle_s)
+                    raise rpc_errors.publish_idle(self._org.settings.publish_idle_s)
                 await self._wait(left_s)
                 continue
             request = self._requests.get_nowait()
@@ -69,13 +72,13 @@ class PublishStream:
     async def _answer(self, request: pb.PublishRequest) -> None:
         if self._call.topic is None:
             if not request.topic_name:
-                raise failures.topic_empty()
-            await self._call.begin(request.topic_name)
+                raise rpc_errors.topic_empty()
+            await self._faults.begin(request.topic_name)
         elif request.topic_name not in ("", self._call.topic):
-            raise failures.publish_topic_mismatch(request.topic_name, self._call.topic)
+            raise rpc_errors.publish_topic_mismatch(request.topic_name, self._call.topic)
         request.topic_name = self._call.topic or request.topic_name
         response = publish(self._org, request, self._call.rpc_id)
-        await self._call.before_response()
+        await self._faults.before_response()
         await self._write(response.SerializeToString())
         self._call.sent_events += len(request.events)
 

@@ -1,7 +1,7 @@
-"""The Publish RPC: a result per event, no check of the payload, limits of size."""
+"""The Publish RPC: one result for each event, limits of size, and no check of the payload."""
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.faults import failures
+from simulator.faults import rpc_errors
 from simulator.org.org import Org
 
 MAX_EVENT_BYTES = 1_000_000  # a larger event fails alone
@@ -12,14 +12,14 @@ def publish(org: Org, request: pb.PublishRequest, rpc_id: str) -> pb.PublishResp
     """Publish the events in their order; the batch is not atomic. Raises `RpcError`."""
     size = request.ByteSize()
     if size > MAX_REQUEST_BYTES:
-        raise failures.request_too_large(size)
+        raise rpc_errors.request_too_large(size)
     if not request.topic_name:
-        raise failures.topic_empty()
+        raise rpc_errors.topic_empty()
     schema = org.schemas.get(request.topic_name)
     if schema is None:  # nor can one publish to a channel
-        raise failures.topic_not_found(request.topic_name)
+        raise rpc_errors.topic_not_found(request.topic_name)
     if not request.events:
-        raise failures.event_count_refused()
+        raise rpc_errors.event_count_refused()
     results = [_publish_one(org, request.topic_name, event, schema.schema_id) for event in request.events]
     return pb.PublishResponse(results=results, schema_id=schema.schema_id, rpc_id=rpc_id)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -11,18 +10,20 @@ import grpc
 import grpc.aio
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.events.seeded import seeded
-from simulator.faults import failures
-from simulator.faults.failures import RpcError
-from simulator.org.open_calls import Call, WireFault
+from simulator.events.seeded import SeededRandom, seeded
+from simulator.faults import rpc_errors
+from simulator.faults.rpc_errors import RpcError
+from simulator.org.open_calls import Call
 from simulator.org.org import Org
 from simulator.pubsub.authorization import authorize
-from simulator.pubsub.managed import ManagedStream
+from simulator.pubsub.call_faults import CallFaults, WireFault
+from simulator.pubsub.managed_stream import ManagedStream
 from simulator.pubsub.publish_stream import PublishStream
 from simulator.pubsub.publishing import publish
-from simulator.pubsub.stream import SubscribeStream
+from simulator.pubsub.subscribe_stream import SubscribeStream
 from simulator.pubsub.subscription import Subscription
-from simulator.wire.identity import Identity
+from simulator.wire.certificates import TlsIdentity
+from simulator.wire.errors import PortInUseError
 
 SERVICE = "eventbus.v1.PubSub"
 _MAX_RECEIVED_BYTES = 16 * 1024 * 1024  # above the API's own 4 MB, so that the API's answer is given and not gRPC's
@@ -33,20 +34,17 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # only the type stubs
 Serve: TypeAlias = Callable[[Any, Context, Call], Awaitable[None]]
 
 
-class PortInUseError(OSError):
-    """The address cannot be listened on."""
-
-
 class PubSubServer:
-    """Serves one org. `start` returns the bound port; `stop` cuts the open streams; both can be repeated."""
+    """Serves one org over gRPC. `start` and `stop` can be repeated."""
 
     def __init__(self, org: Org) -> None:
+        """Serve nothing yet."""
         self._org = org
         self._server: grpc.aio.Server | None = None
         self._streams = 0
-        self.mark_secret = secrets.token_bytes(16)  # no client can guess it; the edge looks for it
+        self.mark_secret = secrets.token_bytes(16)  # no client can guess it; the fault proxy looks for it
 
-    async def start(self, host: str, port: int, identity: Identity | None = None) -> int:
+    async def start(self, host: str, port: int, identity: TlsIdentity | None = None) -> int:
         """With an identity over TLS, else in plain text. Raises `PortInUseError`."""
         # Without so_reuseport=0 two servers share a port, and half of the calls end at the other one.
         server = grpc.aio.server(
@@ -72,6 +70,7 @@ class PubSubServer:
         return bound
 
     async def stop(self) -> None:
+        """End the open calls at once and stop listening. Does nothing when it never started."""
         if self._server is not None:
             await self._server.stop(grace=None)
 
@@ -110,9 +109,9 @@ class PubSubServer:
 
     def _get_topic(self, request: pb.TopicRequest, rpc_id: str) -> pb.TopicInfo:
         if not request.topic_name:
-            raise failures.topic_empty()
+            raise rpc_errors.topic_empty()
         if request.topic_name not in self._org.schemas:
-            raise failures.topic_not_found(request.topic_name)
+            raise rpc_errors.topic_not_found(request.topic_name)
         schema = self._org.schemas[request.topic_name]
         return pb.TopicInfo(
             topic_name=request.topic_name,
@@ -126,7 +125,7 @@ class PubSubServer:
     def _get_schema(self, request: pb.SchemaRequest, rpc_id: str) -> pb.SchemaInfo:
         schema = self._org.schema_by_id(request.schema_id)
         if schema is None:
-            raise failures.schema_id_refused(request.schema_id)
+            raise rpc_errors.schema_id_refused(request.schema_id)
         return pb.SchemaInfo(schema_json=schema.schema_json, schema_id=schema.schema_id, rpc_id=rpc_id)
 
     def _publish(self, request: pb.PublishRequest, rpc_id: str) -> pb.PublishResponse:
@@ -135,10 +134,11 @@ class PubSubServer:
     def _unary(self, method: str, answer: Callable[[Any, str], Any]) -> Callable[[Any, Context], Awaitable[Any]]:
         async def handle(request: Any, context: Context) -> Any:
             call = self._open(method, context)
+            faults = CallFaults(call, self._org.faults)
             try:
                 self._authorize(context)
-                await call.begin(getattr(request, "topic_name", None) or None)
-                await call.before_response()
+                await faults.begin(getattr(request, "topic_name", None) or None)
+                await faults.before_response()
                 return answer(request, call.rpc_id)
             except RpcError as failure:
                 await self._abort(context, failure, call)
@@ -160,7 +160,7 @@ class PubSubServer:
                 await self._abort(context, failure, call)
             except WireFault as fault:
                 await context.write(fault.mark.encode(self.mark_secret))
-                await asyncio.Event().wait()  # the edge ends the call
+                await asyncio.Event().wait()  # the fault proxy ends the call
             finally:
                 self._org.calls.remove(call)
 
@@ -193,7 +193,7 @@ class PubSubServer:
     async def _publish_stream(self, requests: Any, context: Context, call: Call) -> None:
         await PublishStream(self._org, call, context.write).run(requests)
 
-    def _stream_rng(self) -> random.Random:
+    def _stream_rng(self) -> SeededRandom:
         self._streams += 1
         return seeded(self._org.settings.seed, f"stream {self._streams}")
 
@@ -202,7 +202,6 @@ class PubSubServer:
         call = Call(
             method,
             self._org.new_id(),
-            faults=self._org.faults,
             token=token,
             owner=self._org.tokens.owner(token),
             peer=context.peer(),
@@ -218,7 +217,7 @@ class PubSubServer:
         trailers: tuple[tuple[str, str], ...] = ()
         if failure.error_code is not None:
             trailers = (
-                ("error-code", failures.PREFIX + failure.error_code),
+                ("error-code", rpc_errors.PREFIX + failure.error_code),
                 ("rpc-id", call.rpc_id),
                 ("type", call.rpc),
             )
@@ -228,7 +227,7 @@ class PubSubServer:
 
 
 def _serialised(response: Any) -> bytes:
-    """Marks for the edge are bytes already."""
+    """Return the bytes of a response; a mark for the fault proxy is bytes already."""
     return response if isinstance(response, bytes) else bytes(response.SerializeToString())
 
 

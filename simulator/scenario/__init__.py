@@ -1,0 +1,1 @@
+"""Invented conversations, played against an org."""

@@ -1,12 +1,12 @@
-"""What a scenario plays: how much, how fast, and in which mixture."""
+"""The options of a scenario: how many events, how fast, and in which mixture."""
 
 from enum import StrEnum
 
 import msgspec
 
 
-class Kind(StrEnum):
-    """The middle of a conversation is a mixture of these."""
+class ActivityKind(StrEnum):
+    """What can happen in the middle of a conversation; each kind is one event or a few."""
 
     MESSAGE = "message"
     TYPING = "typing"
@@ -32,26 +32,26 @@ class Kind(StrEnum):
 
 # Messages lead, typing indicators come next: they are sent for every message that is typed slowly enough.
 DEFAULT_SHARES: dict[str, float] = {
-    Kind.MESSAGE: 55,
-    Kind.TYPING: 15,
-    Kind.RECEIPT: 10,
-    Kind.NOTE: 3,
-    Kind.FLAG: 1,
-    Kind.INTERNAL: 2,
-    Kind.UNKNOWN: 2,
-    Kind.ECHO: 3,
-    Kind.QUEUE_POSITION: 2,
-    Kind.PROGRESS: 1,
-    Kind.SUPERVISOR: 1,
-    Kind.ROUTING: 5,
-    Kind.CONSENT: 0.1,
-    Kind.UPLOAD: 0.1,
-    Kind.DELIVERY_FAILED: 0.1,
-    Kind.CONSULT: 0.1,
-    Kind.TRANSFER_PROGRESS: 0.1,
-    Kind.CONFERENCED: 0.1,
-    Kind.WORK_ACCEPTED: 0.1,
-    Kind.OPT_OUT: 0.1,
+    ActivityKind.MESSAGE: 55,
+    ActivityKind.TYPING: 15,
+    ActivityKind.RECEIPT: 10,
+    ActivityKind.NOTE: 3,
+    ActivityKind.FLAG: 1,
+    ActivityKind.INTERNAL: 2,
+    ActivityKind.UNKNOWN: 2,
+    ActivityKind.ECHO: 3,
+    ActivityKind.QUEUE_POSITION: 2,
+    ActivityKind.PROGRESS: 1,
+    ActivityKind.SUPERVISOR: 1,
+    ActivityKind.ROUTING: 5,
+    ActivityKind.CONSENT: 0.1,
+    ActivityKind.UPLOAD: 0.1,
+    ActivityKind.DELIVERY_FAILED: 0.1,
+    ActivityKind.CONSULT: 0.1,
+    ActivityKind.TRANSFER_PROGRESS: 0.1,
+    ActivityKind.CONFERENCED: 0.1,
+    ActivityKind.WORK_ACCEPTED: 0.1,
+    ActivityKind.OPT_OUT: 0.1,
 }
 
 
@@ -61,8 +61,8 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     `events`: about how many events; conversations are played to their end, and results of routing come on top.
     `rate`: events per second, 0 for as fast as possible. `conversations`: how many are open at the same time.
     `steps`: the average number of events in the middle of a conversation.
-    `shares`: weights by `Kind` that replace the defaults; every kind with a weight is played, however rare, by the
-    first eight conversations. `plain_text_share`: messages that are plain text.
+    `shares`: weights by `ActivityKind` that replace the defaults; every kind with a weight is played, however rare, by
+    the first eight conversations. `plain_text_share`: messages that are plain text.
     `duplicate_share`: events that come a second time under another replay id.
     `ignore_share`, `cancel_share`, `result_first_share`: what is planned for routing requests; the rest is left to
     the partner, `decline_share` of the rest so that who is offered the work first declines it.
@@ -83,6 +83,7 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     decline_share: float = 0.15
 
     def __post_init__(self) -> None:
+        """Raise `ValueError` for options that no play can follow."""
         for name in ("events", "conversations", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; use at least 1")
@@ -101,5 +102,5 @@ class ScenarioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError(f"{', '.join(planned)} are more than 1 together")
 
     def weights(self) -> dict[str, float]:
-        """The weight of every kind."""
+        """Return the weight of every kind."""
         return DEFAULT_SHARES | self.shares

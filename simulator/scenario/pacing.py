@@ -9,6 +9,7 @@ class Pacer:
     """Counts events against a clock that is passed in; `rate` 0 means as fast as possible."""
 
     def __init__(self, rate: float, now_s: float) -> None:
+        """`rate` is in events per second; `now_s` is when the play begins."""
         self._rate = rate
         self._start_s = now_s
         self._done = 0
@@ -30,5 +31,5 @@ class Pacer:
         return int(debt)
 
     def count(self, published: int) -> None:
-        """Note what was published since."""
+        """Take note of events that were published since."""
         self._done += published

@@ -10,9 +10,9 @@ from simulator.events.seeded import seeded
 from simulator.org.org import Org
 from simulator.scenario.options import ScenarioOptions
 from simulator.scenario.pacing import SLICE_S, Pacer
-from simulator.scenario.plan import RoutingPlan, Script, Step, StepKind, write_script
 from simulator.scenario.render import Moment, Rendered, render, render_state
-from simulator.service.routing_desk import Conclusion, Planned, Request
+from simulator.scenario.script import RoutingPlan, Script, Step, StepKind, write_script
+from simulator.service.routing_desk import Conclusion, Planned, RoutingRequest
 from simulator.service.service_desk import AgentWork
 
 # A second request, and the end of the session, come after the request before them has ended.
@@ -79,10 +79,11 @@ class Player:
 
     @property
     def planned(self) -> int:
-        """About how many events it will be; results of routing come on top."""
+        """Return about how many events the play has, without the results of routing."""
         return self._options.events
 
     async def run(self) -> None:
+        """Play until the end. Cancelling it leaves the org as it is at that moment."""
         clock = self._org.clock
         pacer = Pacer(self._options.rate, clock.monotonic_s())
         self._org.concluded.append(self._on_concluded)
@@ -168,8 +169,8 @@ class Player:
             due_ms = event.created_at_ms + int(plan.cancel_after * self._org.settings.routing_timeout_ms)
             heapq.heappush(self._cancels, (due_ms, conversation.request_id))
 
-    def _hand_over(self, conversation: _Conversation, plan: RoutingPlan, request: Request) -> None:
-        """After a success the target joins; after a transfer the rep who asked leaves. Contacts outside never join."""
+    def _hand_over(self, conversation: _Conversation, plan: RoutingPlan, request: RoutingRequest) -> None:
+        """After a success the target joins, and after a transfer the rep leaves. Outside contacts never join."""
         conversation.routing = None
         if request.concluded is not Conclusion.ROUTED:
             return
@@ -197,7 +198,7 @@ class Player:
             _, request_id = heapq.heappop(self._cancels)
             self._org.cancel_routing(request_id)
 
-    def _on_concluded(self, request: Request) -> None:
+    def _on_concluded(self, request: RoutingRequest) -> None:
         if self._has_ended(request):
             self._wake(request.request_id)
 
@@ -235,11 +236,11 @@ class Player:
         if request_id in self._waiting:
             self._active.append(self._waiting.pop(request_id))
 
-    def _has_ended(self, request: Request) -> bool:
-        """True when nothing more happens to a request than that someone joins.
+    def _has_ended(self, request: RoutingRequest) -> bool:
+        """Return True when nothing more happens to a request, except that someone joins.
 
-        One that the rep means to withdraw goes on after the partner took it, until it is withdrawn; one whose target
-        declines goes on until it is offered again, or its time is over.
+        One that the rep will withdraw goes on after the partner accepted it. One whose target declines goes on until
+        the work is offered again, or its time is over.
         """
         if request.concluded is not Conclusion.ROUTED:
             return request.concluded is not None

@@ -1,16 +1,18 @@
-"""A step becomes the event that Salesforce would publish for it. Pure.
+"""Makes the event that Salesforce would publish for a step of a script. Pure.
 
-The facts beside each payload are what the play means by it, not read back from it; a test compares the two.
+The facts beside each payload say what the script means by the event. They are not read back from the payload, so that
+a test can compare the two.
 """
 
 from dataclasses import dataclass
 
 from simulator.events import entries
 from simulator.events.entries import Json
-from simulator.events.facts import Expectation, Facts, RoutingFacts
-from simulator.scenario.contents import BUILDERS
-from simulator.scenario.notices import NOTICES, notice
-from simulator.scenario.plan import CHANNEL_ADDRESS_ID, RoutingPlan, Script, Step, StepKind
+from simulator.events.event_facts import EventFacts, RoutingRequestFacts
+from simulator.events.expectation import Expectation
+from simulator.scenario.message_formats import BUILDERS
+from simulator.scenario.script import CHANNEL_ADDRESS_ID, RoutingPlan, Script, Step, StepKind
+from simulator.scenario.system_entries import SYSTEM_ENTRY_STEPS, system_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,12 @@ class Rendered:
 
     event_type: str
     payload: Json
-    facts: Facts
+    facts: EventFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a step happens: its number in the conversation, the time, the rep of the moment, when it all began."""
+    """When a step happens: its number in the conversation, the time, the rep of that time, the session's start."""
 
     seq: int
     at_ms: int
@@ -52,7 +54,7 @@ JUDGED_BY_HISTORY = frozenset({StepKind.CONSULTATION, StepKind.AFTER_OPT_OUT})
 
 
 def render(script: Script, step: Step, moment: Moment) -> Rendered:
-    """The event of any step that has exactly one; texts end with `#<conversation number>-<seq>`."""
+    """Return the event of a step; its text ends with `#<conversation number>-<seq>`."""
     if step.routing is not None:
         return _routing_requested(script, step.routing)
     entry = _entry(script, step, moment)
@@ -69,7 +71,7 @@ def render(script: Script, step: Step, moment: Moment) -> Rendered:
         at_ms=moment.at_ms,
         extra=extra,
     )
-    facts = Facts(
+    facts = EventFacts(
         event_type="Interaction",
         conversation_id=conversation_id,
         entry_type=entry["entryType"],
@@ -81,7 +83,7 @@ def render(script: Script, step: Step, moment: Moment) -> Rendered:
 
 
 def render_state(script: Script, moment: Moment, entry: Json, *, sender: Json, name: str) -> Rendered:
-    """What follows from a routing request that succeeded: an entry that changes state and reaches nobody."""
+    """Return the event of an entry that changes state only, such as a rep who joins after a routing request."""
     payload = entries.interaction(
         channel_address_id=CHANNEL_ADDRESS_ID,
         conversation_id=script.conversation_id,
@@ -92,7 +94,7 @@ def render_state(script: Script, moment: Moment, entry: Json, *, sender: Json, n
         entry=entry,
         at_ms=moment.at_ms,
     )
-    facts = Facts(
+    facts = EventFacts(
         event_type="Interaction",
         conversation_id=script.conversation_id,
         entry_type=entry["entryType"],
@@ -103,7 +105,7 @@ def render_state(script: Script, moment: Moment, entry: Json, *, sender: Json, n
 
 
 def _author(script: Script, step: Step, moment: Moment) -> tuple[Json, str, Json | None]:
-    if step.kind in NOTICES:
+    if step.kind in SYSTEM_ENTRY_STEPS:
         return entries.participant("conversation", "automated", "System"), "System", None
     match step.kind:
         case StepKind.ECHO:
@@ -181,7 +183,7 @@ def _state_entry(script: Script, step: Step, moment: Moment) -> Json:
             supervisor = entries.participant("agent", script.supervisor_user_id, "Supervisor")
             return entries.participant_changed(step.entry_id, operation, supervisor, "Supervisor")
         case _:
-            return notice(script, step, moment.at_ms)
+            return system_entry(script, step, moment.at_ms)
 
 
 def _routing_requested(script: Script, plan: RoutingPlan) -> Rendered:
@@ -206,7 +208,7 @@ def _routing_requested(script: Script, plan: RoutingPlan) -> Rendered:
         channel_data=channel_data,
         work_record_id=work_item_id,
     )
-    routing = RoutingFacts(
+    routing = RoutingRequestFacts(
         routing_type=plan.routing_type,
         target_kind=plan.target_kind,
         target_id=plan.target_id,
@@ -216,7 +218,7 @@ def _routing_requested(script: Script, plan: RoutingPlan) -> Rendered:
         channel_address_id=CHANNEL_ADDRESS_ID,
         end_user_subject=script.end_user_subject,
     )
-    facts = Facts(
+    facts = EventFacts(
         event_type="RoutingRequested",
         conversation_id=script.conversation_id,
         expect=Expectation.ROUTING_REQUEST,

@@ -2,8 +2,8 @@
 
 The clock of a request is the `CreatedDate` of its event. A request is concluded by the first of: an answer by
 `routingResult`, the end of its time, a rep who withdraws it. A rep may also withdraw a request that was already
-accepted, as long as the target has not joined: then it ends as cancelled after all. Whoever calls here publishes the
-`RoutingResult` event for each conclusion.
+accepted, as long as the target has not joined; it then ends as cancelled. The caller publishes the `RoutingResult`
+event of each conclusion.
 """
 
 import heapq
@@ -11,9 +11,9 @@ from enum import StrEnum
 
 import msgspec
 
-from simulator.events.facts import RoutingFacts
-
-WORK_ITEM_CHARS = 15  # record ids are compared without the 3-character checksum of the 18-character form
+from simulator.events.event_facts import RoutingRequestFacts
+from simulator.service.errors import CallRejectedError
+from simulator.service.request_bodies import WORK_ITEM_CHARS, RoutingResultBody
 
 
 class Conclusion(StrEnum):
@@ -26,7 +26,7 @@ class Conclusion(StrEnum):
 
 
 class Planned(StrEnum):
-    """What the scenario wants to become of a request."""
+    """How the scenario plans a request to end."""
 
     ANSWER = "answer"  # left to the partner
     IGNORE = "ignore"  # nobody is to answer; `channelData.simulatorPlan` tells the router
@@ -43,7 +43,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool
 
 
-class Request(msgspec.Struct, kw_only=True):
+class RoutingRequest(msgspec.Struct, kw_only=True):
     """One routing request. `concluded` is None while it is open."""
 
     request_id: str
@@ -59,48 +59,33 @@ class Request(msgspec.Struct, kw_only=True):
     concluded: Conclusion | None = None
     concluded_at_ms: int | None = None
     answers: list[AnswerRecord] = []
-    facts: RoutingFacts
+    facts: RoutingRequestFacts
 
     def conclude(self, conclusion: Conclusion, now_ms: int) -> None:
+        """Note how and when it ended."""
         self.concluded = conclusion
         self.concluded_at_ms = now_ms
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A well-formed `routingResult` body."""
-
-    work_item_id: str
-    conversation_id: str
-    routing_type: str | None
-    success: bool
-    externally_routed: bool
-    error_message: str | None
-
-
-class AnswerRejectedError(Exception):
-    """The call names nothing that can be answered. `code` is one of the Interaction Service API's error codes."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class RoutingDesk:
     """All routing requests of the org, by conversation. Concluded ones are kept for the verifier."""
 
     def __init__(self, timeout_ms: int) -> None:
+        """`timeout_ms` is the time for an answer, counted from `CreatedDate`."""
         self._timeout_ms = timeout_ms
-        self._requests: dict[str, Request] = {}
-        self._of_conversation: dict[str, list[Request]] = {}
+        self._requests: dict[str, RoutingRequest] = {}
+        self._of_conversation: dict[str, list[RoutingRequest]] = {}
         self._open_ids: set[str] = set()
-        self._deadlines: list[tuple[int, int, Request]] = []  # a heap; the number keeps requests from being compared
+        self._deadlines: list[
+            tuple[int, int, RoutingRequest]
+        ] = []  # a heap; the number keeps requests from being compared
         self._conversations: set[str] = set()
         self._conversation_of_work_item: dict[str, str] = {}
         self._work_item_of_conversation: dict[str, str] = {}
         self.rejected_answers = 0
 
     def note_conversation(self, conversation_id: str, work_item_id: str | None) -> None:
-        """Learn from an event that a conversation exists, and which MessagingSession it is in."""
+        """Take note that a conversation exists, and of the MessagingSession that it is in."""
         self._conversations.add(conversation_id)
         if work_item_id is not None:
             self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]] = conversation_id
@@ -108,21 +93,21 @@ class RoutingDesk:
 
     def open(
         self,
-        facts: RoutingFacts,
+        facts: RoutingRequestFacts,
         *,
         topic: str,
         event_uuid: str,
         conversation_id: str,
         created_at_ms: int,
         planned: Planned,
-    ) -> Request:
-        """Start the timer of a request. A repeat of its event changes nothing and returns what became of it."""
+    ) -> RoutingRequest:
+        """Start the timer of a request. A repeat of its event changes nothing and returns the request as it is."""
         request_id = facts.event_id or event_uuid
         known = self._requests.get(request_id)
         if known is not None:
             return known
         self.note_conversation(conversation_id, facts.work_item_id)
-        request = Request(
+        request = RoutingRequest(
             request_id=request_id,
             event_uuid=event_uuid,
             topic=topic,
@@ -141,26 +126,26 @@ class RoutingDesk:
         self._of_conversation.setdefault(conversation_id, []).append(request)
         return request
 
-    def answer(self, answer: Answer, now_ms: int) -> Request:
-        """Conclude the oldest open request that the answer means. Raises `AnswerRejectedError` when there is none."""
+    def answer(self, answer: RoutingResultBody, now_ms: int) -> RoutingRequest:
+        """Conclude the oldest open request that the answer means. Raises `CallRejectedError` when there is none."""
         try:
             request = self._meant(answer, now_ms)
-        except AnswerRejectedError:
+        except CallRejectedError:
             self.rejected_answers += 1
             raise
         request.answers.append(AnswerRecord(success=answer.success, at_ms=now_ms, accepted=True))
         self._conclude(request, Conclusion.ROUTED if answer.success else Conclusion.REFUSED, now_ms)
         return request
 
-    def cancel(self, request_id: str, now_ms: int) -> Request | None:
-        """The rep withdraws a request; None when it is unknown or has ended otherwise."""
+    def cancel(self, request_id: str, now_ms: int) -> RoutingRequest | None:
+        """Withdraw a request for its rep; None when it is unknown or has ended otherwise."""
         request = self._requests.get(request_id)
         if request is None or request.concluded not in {None, Conclusion.ROUTED}:
             return None
         self._conclude(request, Conclusion.CANCELLED, now_ms)
         return request
 
-    def conclude_overdue(self, now_ms: int) -> list[Request]:
+    def conclude_overdue(self, now_ms: int) -> list[RoutingRequest]:
         """End the requests whose time is over at `now_ms`; return them, oldest first."""
         overdue = []
         while self._deadlines and self._deadlines[0][0] <= now_ms:
@@ -170,58 +155,60 @@ class RoutingDesk:
                 overdue.append(request)
         return overdue
 
-    def get(self, request_id: str) -> Request | None:
+    def get(self, request_id: str) -> RoutingRequest | None:
+        """Return a request by its id; None when it is unknown."""
         return self._requests.get(request_id)
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[RoutingRequest]:
         """All requests, in the order in which they were published."""
         return list(self._requests.values())
 
     def check_conversation(self, conversation_id: str) -> None:
-        """Raises `AnswerRejectedError` for a conversation of which no event has told."""
+        """Raise `CallRejectedError` for a conversation that no event has named."""
         if conversation_id not in self._conversations:
-            raise AnswerRejectedError(10018, "the conversation identifier is unknown to this org")
+            raise CallRejectedError(10018, "the conversation identifier is unknown to this org")
 
     def check_work_item(self, work_item_id: str, conversation_id: str | None) -> None:
-        """Raises `AnswerRejectedError` when no session has this id, or one of another conversation has it."""
+        """Raise `CallRejectedError` when no session has this id, or a session of another conversation has it."""
         owner = self._conversation_of_work_item.get(work_item_id[:WORK_ITEM_CHARS])
         if owner is None:
-            raise AnswerRejectedError(15111, "no messaging session has this workItemId")
+            raise CallRejectedError(15111, "no messaging session has this workItemId")
         if conversation_id is not None and owner != conversation_id:
-            raise AnswerRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
+            raise CallRejectedError(15107, "the messaging session of this workItemId belongs to another conversation")
 
     def conversation_of(self, work_item_id: str) -> str:
-        """The conversation of a work item that `check_work_item` knows."""
+        """Return the conversation of a work item that passed `check_work_item`."""
         return self._conversation_of_work_item[work_item_id[:WORK_ITEM_CHARS]]
 
     def work_item_of(self, conversation_id: str) -> str:
-        """The messaging session of a conversation. Raises `AnswerRejectedError` when it has none."""
+        """The messaging session of a conversation. Raises `CallRejectedError` when it has none."""
         found = self._work_item_of_conversation.get(conversation_id)
         if found is None:
-            raise AnswerRejectedError(10071, "the conversation has no messaging session")
+            raise CallRejectedError(10071, "the conversation has no messaging session")
         return found
 
-    def newest_of(self, conversation_id: str, routing_type: str | None) -> Request | None:
+    def newest_of(self, conversation_id: str, routing_type: str | None) -> RoutingRequest | None:
         """The newest routing request of a conversation, of this routing type when one is given."""
         requests = self._of_conversation.get(conversation_id, [])
         return next((each for each in reversed(requests) if routing_type in {None, each.routing_type}), None)
 
     @property
     def open_count(self) -> int:
+        """Return how many requests have not ended."""
         return len(self._open_ids)
 
     def counts(self) -> dict[str, int]:
-        """How many requests ended in which way; the rest under `open`."""
+        """Return how many requests ended in each way, and how many are `open`."""
         counts = dict.fromkeys([*(kind.value for kind in Conclusion), "open"], 0)
         for request in self._requests.values():
             counts[request.concluded.value if request.concluded is not None else "open"] += 1
         return counts
 
-    def _conclude(self, request: Request, conclusion: Conclusion, now_ms: int) -> None:
+    def _conclude(self, request: RoutingRequest, conclusion: Conclusion, now_ms: int) -> None:
         request.conclude(conclusion, now_ms)
         self._open_ids.discard(request.request_id)
 
-    def _meant(self, answer: Answer, now_ms: int) -> Request:
+    def _meant(self, answer: RoutingResultBody, now_ms: int) -> RoutingRequest:
         self.check_conversation(answer.conversation_id)
         self.check_work_item(answer.work_item_id, answer.conversation_id)
         named = [
@@ -234,4 +221,4 @@ class RoutingDesk:
             return in_time[0]
         if named:
             named[-1].answers.append(AnswerRecord(success=answer.success, at_ms=now_ms, accepted=False))
-        raise AnswerRejectedError(10089, "no open routing request: unknown, concluded or out of time")
+        raise CallRejectedError(10089, "no open routing request: unknown, concluded or out of time")

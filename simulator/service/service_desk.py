@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from simulator.service.routing_desk import AnswerRejectedError, RoutingDesk
-from simulator.service.service_bodies import RouteAsk, SessionAsk, WorkAsk, WorkChange
+from simulator.service.errors import CallRejectedError
+from simulator.service.request_bodies import RouteBody, SessionBody, WorkBody, WorkStatusBody
+from simulator.service.routing_desk import RoutingDesk
 
 _STATUS_AFTER = {"Accept": "Accepted", "Close": "Closed", "Decline": "Declined", "Cancel": "Cancelled"}
 _ACTIVE = ("Assigned", "Accepted")
@@ -54,66 +55,75 @@ class ServiceDesk:
         self.calls: Counter[str] = Counter()
         self.rejected: Counter[int] = Counter()
 
-    def route(self, ask: RouteAsk) -> Routed:
-        """Make a service routing record. Raises `AnswerRejectedError`."""
-        self._desk.check_conversation(ask.conversation_id)
-        work_item_id = self._desk.work_item_of(ask.conversation_id)
+    def route(self, body: RouteBody) -> Routed:
+        """Make a service routing record. Raises `CallRejectedError`."""
+        self._desk.check_conversation(body.conversation_id)
+        work_item_id = self._desk.work_item_of(body.conversation_id)
         record_id = self._new_record_id("0JR")
-        self._routed.setdefault(ask.conversation_id, []).append(record_id)
-        request = self._desk.newest_of(ask.conversation_id, ask.routing_type)
+        self._routed.setdefault(body.conversation_id, []).append(record_id)
+        request = self._desk.newest_of(body.conversation_id, body.routing_type)
         return Routed(
             success=True,
             psr_id=record_id,
             routing_correlation_id=self._new_id() if request is None else request.request_id,
             work_item_id=work_item_id,
-            context_param_map={"queueId": ask.queue_id} if ask.queue_id else {},
+            context_param_map={"queueId": body.queue_id} if body.queue_id else {},
         )
 
     def unroute(self, conversation_id: str) -> None:
-        """Clear the service routing of the whole conversation. Raises `AnswerRejectedError`."""
+        """Clear the service routing of the whole conversation. Raises `CallRejectedError`."""
         self._desk.check_conversation(conversation_id)
         self._routed.pop(conversation_id, None)
 
-    def offer(self, ask: WorkAsk) -> AgentWork:
-        """Offer work to a rep. With service routing nothing but rep and work item is needed. May reject."""
-        self._desk.check_work_item(ask.work_item_id, ask.conversation_id)
-        conversation_id = self._desk.conversation_of(ask.work_item_id)
-        if conversation_id not in self._routed and (ask.conversation_id is None or ask.correlation_id is None):
-            raise AnswerRejectedError(10089, "routingContext is incomplete and no /route came before")
-        held = self._held.get((ask.user_id, ask.work_item_id))
+    def offer(self, body: WorkBody) -> AgentWork:
+        """Offer work to a rep. Raises `CallRejectedError`.
+
+        After a `/route` call, rep and work item are enough; otherwise the call must name its routing request.
+        """
+        self._desk.check_work_item(body.work_item_id, body.conversation_id)
+        conversation_id = self._desk.conversation_of(body.work_item_id)
+        if conversation_id not in self._routed and (body.conversation_id is None or body.correlation_id is None):
+            raise CallRejectedError(10089, "routingContext is incomplete and no /route came before")
+        held = self._held.get((body.user_id, body.work_item_id))
         if held is not None and held.status in _ACTIVE:
-            raise AnswerRejectedError(15109, "the rep has this work already")
+            raise CallRejectedError(15109, "the rep has this work already")
         work = AgentWork(
             work_id=self._new_record_id("0Bz"),
-            work_item_id=ask.work_item_id,
+            work_item_id=body.work_item_id,
             conversation_id=conversation_id,
-            user_id=ask.user_id,
-            request_id=ask.correlation_id,
+            user_id=body.user_id,
+            request_id=body.correlation_id,
         )
-        self._works[work.work_id] = self._held[ask.user_id, ask.work_item_id] = work
+        self._works[work.work_id] = self._held[body.user_id, body.work_item_id] = work
         if work.request_id is not None:
             self._works_for.setdefault(work.request_id, []).append(work)
         return work
 
-    def change(self, change: WorkChange) -> AgentWork:
-        """Accept, close, decline or take back an offer; only an offer that nobody has taken. May reject."""
+    def change(self, change: WorkStatusBody) -> AgentWork:
+        """Accept, close, decline or cancel an offer; only an offer that nobody has taken can be cancelled.
+
+        Raises `CallRejectedError`.
+        """
         work = self._works.get(change.work_id)
         if work is None:
-            raise AnswerRejectedError(10082, "no agent work has this workId")
+            raise CallRejectedError(10082, "no agent work has this workId")
         if work.status not in _ACTIVE or (change.status == "Cancel" and work.status != "Assigned"):
-            raise AnswerRejectedError(10085, f"the work is {work.status}")
+            raise CallRejectedError(10085, f"the work is {work.status}")
         work.status = _STATUS_AFTER[change.status]
         return work
 
     def decline(self, work_id: str) -> AgentWork | None:
-        """The rep declines an offer; None when it does not stand any more."""
+        """Decline an offer for its rep; None when it is not open any more."""
         try:
-            return self.change(WorkChange(work_id=work_id, status="Decline"))
-        except AnswerRejectedError:
+            return self.change(WorkStatusBody(work_id=work_id, status="Decline"))
+        except CallRejectedError:
             return None
 
     def seat(self, request_id: str) -> AgentWork | None:
-        """Somebody joins for a request: the newest offer is taken and all other work on the work item is closed."""
+        """Let the rep of the newest offer of a request join, and close all other work on the work item.
+
+        Returns the offer; None when the request has none.
+        """
         works = self.works_for(request_id)
         if not works:
             return None
@@ -125,24 +135,24 @@ class ServiceDesk:
         return taken
 
     def remove(self, conversation_id: str, user_id: str) -> None:
-        """Take a rep out of a conversation. Raises `AnswerRejectedError`."""
+        """Take a rep out of a conversation. Raises `CallRejectedError`."""
         self._desk.check_conversation(conversation_id)
         self.removed.append((conversation_id, user_id))
 
-    def end_session(self, ask: SessionAsk) -> str:
-        """End a session or set it inactive; its id. Raises `AnswerRejectedError`."""
-        self._desk.check_conversation(ask.conversation_id)
-        session_id = self._desk.work_item_of(ask.conversation_id)
-        if ask.session_id is not None and ask.session_id[:15] != session_id[:15]:
-            raise AnswerRejectedError(10072, "the conversation is in another session")
+    def end_session(self, body: SessionBody) -> str:
+        """End a session or set it inactive; return its id. Raises `CallRejectedError`."""
+        self._desk.check_conversation(body.conversation_id)
+        session_id = self._desk.work_item_of(body.conversation_id)
+        if body.session_id is not None and body.session_id[:15] != session_id[:15]:
+            raise CallRejectedError(10072, "the conversation is in another session")
         if session_id in self._over:
-            raise AnswerRejectedError(10071, "the session is over")
-        if ask.operation == "End":
+            raise CallRejectedError(10071, "the session is over")
+        if body.operation == "End":
             self._over.add(session_id)
         return session_id
 
     def acknowledge(self, conversation_id: str, count: int) -> None:
-        """Take acknowledgements. Raises `AnswerRejectedError`."""
+        """Count acknowledged entries. Raises `CallRejectedError`."""
         self._desk.check_conversation(conversation_id)
         self.acknowledged += count
 

@@ -1,18 +1,18 @@
-"""The simulator's own calls under `/v1`: what a test or a verifier asks for, and what it makes happen."""
+"""The simulator's own calls under `/v1`: what was published, what is open, starting a scenario, tokens and time."""
 
 from aiohttp import web
 
-from simulator.org.event_log import UnknownTopicError
 from simulator.org.org import Org
 from simulator.scenario.options import ScenarioOptions
-from simulator.scenario.stage import Progress, ScenarioRunningError, Stage
+from simulator.scenario.runner import Progress, ScenarioRunner, ScenarioRunningError
 from simulator.web import admin_messages as messages
 from simulator.web.admin_changes import AdminChanges
 from simulator.web.admin_faults import AdminFaults
 from simulator.web.admin_managed import AdminManaged
-from simulator.web.admin_topics import AdminTopics, unknown_topic
+from simulator.web.admin_topics import AdminTopics
 from simulator.web.endpoint import Asked, Endpoint, RefusedError, openapi, route
 from simulator.web.json_replies import json_reply
+from simulator.web.refusals import org_errors
 
 OPENAPI_PATH = "/openapi.json"
 
@@ -20,11 +20,13 @@ OPENAPI_PATH = "/openapi.json"
 class Admin:
     """The handlers. Wrong input is answered with 4xx and `{code, message}`."""
 
-    def __init__(self, org: Org, stage: Stage) -> None:
+    def __init__(self, org: Org, scenarios: ScenarioRunner) -> None:
+        """`scenarios` starts the plays."""
         self._org = org
-        self._stage = stage
+        self._scenarios = scenarios
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the routes of every call, and of `/openapi.json`, which describes them."""
         rows = self.endpoints()
         document = openapi(rows, title="byoc simulate", version="1")
 
@@ -130,7 +132,7 @@ class Admin:
         return messages.LedgerPage(
             events=page,
             next=page[-1].index if page else after,
-            finished=self._stage.finished and after + len(page) >= len(self._org.ledger),
+            finished=self._scenarios.finished and after + len(page) >= len(self._org.ledger),
         )
 
     async def _routing(self, _asked: Asked) -> messages.RoutingReply:
@@ -159,16 +161,15 @@ class Admin:
         )
 
     async def _scenario(self, _asked: Asked) -> Progress:
-        return self._stage.progress()
+        return self._scenarios.progress()
 
     async def _start_scenario(self, asked: Asked) -> Progress:
-        try:
-            self._stage.start(asked.body)
-        except UnknownTopicError as error:
-            raise unknown_topic(self._org, error) from error
-        except ScenarioRunningError as error:
-            raise RefusedError(409, str(error)) from error
-        return self._stage.progress()
+        with org_errors(self._org):
+            try:
+                self._scenarios.start(asked.body)
+            except ScenarioRunningError as error:
+                raise RefusedError(409, str(error)) from error
+        return self._scenarios.progress()
 
     async def _revoke(self, asked: Asked) -> messages.RevokeReply:
         return messages.RevokeReply(revoked=self._org.tokens.revoke(asked.body.token))

@@ -1,22 +1,22 @@
 """The calls about faults: order one, list them, take one back."""
 
-from simulator.events.event_schema import PayloadError
-from simulator.faults.book import FaultRefusedError, Order
 from simulator.faults.fault import AnyFault
-from simulator.org.event_log import UnknownTopicError
+from simulator.faults.fault_book import FaultRefusedError, Order
 from simulator.org.org import Org
 from simulator.web import admin_messages as messages
-from simulator.web.admin_topics import unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
+from simulator.web.refusals import org_errors
 
 
 class AdminFaults:
     """Handlers under `/v1/faults`."""
 
     def __init__(self, org: Org) -> None:
+        """`org` is the one that the faults happen to."""
         self._org = org
 
     def endpoints(self) -> list[Endpoint]:
+        """Return the rows of the calls."""
         return [
             Endpoint(
                 method="GET",
@@ -48,14 +48,11 @@ class AdminFaults:
         return messages.FaultList(faults=self._org.faults.orders())
 
     async def _order_fault(self, asked: Asked) -> Order:
-        try:
-            return self._org.order(asked.body)
-        except FaultRefusedError as error:
-            raise RefusedError(409 if "--wire-faults" in str(error) else 400, str(error)) from error
-        except PayloadError as error:
-            raise RefusedError(400, str(error)) from error
-        except UnknownTopicError as error:
-            raise unknown_topic(self._org, error) from error
+        with org_errors(self._org):
+            try:
+                return self._org.order(asked.body)
+            except FaultRefusedError as error:
+                raise RefusedError(409 if "--wire-faults" in str(error) else 400, str(error)) from error
 
     async def _fault(self, asked: Asked) -> Order:
         return _found(self._org.faults.get(asked.path["id"]), asked)

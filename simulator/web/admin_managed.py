@@ -1,12 +1,11 @@
 """The calls about managed subscriptions, which an administrator of a real org makes with the Tooling API."""
 
-from simulator.faults import failures
-from simulator.org.event_log import UnknownTopicError
-from simulator.org.managed import ManagedSubscription, TooManyError
+from simulator.faults import rpc_errors
+from simulator.org.managed_subscriptions import ManagedSubscription, TooManyError
 from simulator.org.org import Org
 from simulator.web import admin_messages as messages
-from simulator.web.admin_topics import unknown_topic
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
+from simulator.web.refusals import unknown_topic
 
 _ALL = "/v1/managed-subscriptions"
 _ONE = "/v1/managed-subscriptions/{developer_name}"
@@ -16,9 +15,11 @@ class AdminManaged:
     """Handlers under `/v1/managed-subscriptions`."""
 
     def __init__(self, org: Org) -> None:
+        """`org` is the one that has the subscriptions."""
         self._org = org
 
     def endpoints(self) -> list[Endpoint]:
+        """Return the rows of the calls."""
         return [
             Endpoint(
                 method="GET",
@@ -59,7 +60,7 @@ class AdminManaged:
     async def _create_managed(self, asked: Asked) -> ManagedSubscription:
         body: messages.ManagedBody = asked.body
         if body.topic not in self._org.schemas:
-            raise unknown_topic(self._org, UnknownTopicError(body.topic))
+            raise unknown_topic(self._org, body.topic)
         try:
             return self._org.managed.add(
                 body.developer_name, body.topic, body.default_replay, body.error_recovery_replay
@@ -74,14 +75,14 @@ class AdminManaged:
         if asked.body.state is not None:
             found.state = asked.body.state
         if found.state == "STOP" and found.active is not None:
-            self._org.calls.cut(failures.managed_stopped(), rpc_id=found.active)
+            self._org.calls.cut(rpc_errors.managed_stopped(), rpc_id=found.active)
         return found
 
     async def _delete_managed(self, asked: Asked) -> ManagedSubscription:
         found = self._found(asked)
         self._org.managed.remove(found.developer_name)
         if found.active is not None:
-            self._org.calls.cut(failures.managed_deleted(), rpc_id=found.active)
+            self._org.calls.cut(rpc_errors.managed_deleted(), rpc_id=found.active)
         return found
 
     def _found(self, asked: Asked) -> ManagedSubscription:

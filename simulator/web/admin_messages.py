@@ -5,18 +5,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from simulator.faults.book import Order
-from simulator.org.ledger import Entry
-from simulator.org.managed import ManagedSubscription
+from simulator.faults.fault_book import Order
+from simulator.org.ledger import LedgerEntry
+from simulator.org.managed_subscriptions import ManagedSubscription
 from simulator.org.open_calls import OpenCall
-from simulator.service.routing_desk import Request
+from simulator.service.routing_desk import RoutingRequest
 from simulator.service.service_desk import AgentWork
 
 LARGEST_PAGE = 10_000
 
 
 class _Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A field that nobody knows is a mistake, not a wish."""
+    """An input; an unknown field is refused."""
 
 
 class _Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class RevokeBody(_Input, frozen=True, kw_only=True):
 
 
 class AdvanceBody(_Input, frozen=True, kw_only=True):
-    """How much time is to pass."""
+    """How many seconds the clock moves forward."""
 
     seconds: Annotated[float, Meta(ge=0)]
 
@@ -86,7 +86,7 @@ class Live(_Output, frozen=True, kw_only=True):
 class LedgerPage(_Output, frozen=True, kw_only=True):
     """`finished`: this page is the last, nothing plays, no request is open."""
 
-    events: list[Entry]
+    events: list[LedgerEntry]
     next: int
     finished: bool
 
@@ -126,7 +126,7 @@ class TopicList(_Output, frozen=True, kw_only=True):
 class RoutingReply(_Output, frozen=True, kw_only=True):
     """Every routing request."""
 
-    requests: list[Request]
+    requests: list[RoutingRequest]
 
 
 class FaultList(_Output, frozen=True, kw_only=True):
@@ -149,7 +149,7 @@ class ClockReply(_Output, frozen=True, kw_only=True):
 
 
 class RevokeReply(_Output, frozen=True, kw_only=True):
-    """How many tokens were valid."""
+    """How many valid tokens were revoked."""
 
     revoked: int
 

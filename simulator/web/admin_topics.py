@@ -1,4 +1,4 @@
-"""The calls about topics and their events: declare, list, publish by hand."""
+"""The calls about topics and their events: list and declare topics, read their events, publish one."""
 
 import base64
 import binascii
@@ -8,11 +8,11 @@ from typing import Any
 from schemas.proto import pubsub_api_pb2 as pb
 from simulator.events import entries
 from simulator.events.event_schema import DeclaredSchema, PayloadError
-from simulator.org.event_log import UnknownTopicError
-from simulator.org.ledger import Entry
+from simulator.org.ledger import LedgerEntry
 from simulator.org.org import Org
 from simulator.web import admin_messages as messages
 from simulator.web.endpoint import Asked, Endpoint, RefusedError
+from simulator.web.refusals import org_errors
 
 _EVENTS = "/v1/topics/{kind}/{name}/events"
 
@@ -21,9 +21,11 @@ class AdminTopics:
     """Handlers under `/v1/topics`."""
 
     def __init__(self, org: Org) -> None:
+        """`org` is the one that has the topics."""
         self._org = org
 
     def endpoints(self) -> list[Endpoint]:
+        """Return the rows of the calls."""
         return [
             Endpoint(
                 method="GET",
@@ -55,7 +57,7 @@ class AdminTopics:
                 summary="Publish one event",
                 answer=self._publish,
                 body=messages.PublishBody,
-                reply=Entry,
+                reply=LedgerEntry,
                 status=201,
             ),
         ]
@@ -65,7 +67,7 @@ class AdminTopics:
 
     async def _declare(self, asked: Asked) -> messages.TopicReply:
         body: messages.TopicBody = asked.body
-        try:
+        with org_errors(self._org):
             if body.avro_schema is not None and body.members is None:
                 text = json.dumps(body.avro_schema, separators=(",", ":"))
                 self._org.declare_topic(DeclaredSchema(body.topic, text))
@@ -73,35 +75,28 @@ class AdminTopics:
                 self._org.declare_channel(body.topic, body.members)
             else:
                 raise RefusedError(400, "a topic needs avro_schema, a channel members; give one of the two")
-        except PayloadError as error:
-            raise RefusedError(400, str(error)) from error
-        except UnknownTopicError as error:
-            raise unknown_topic(self._org, error) from error
         return self._topic(body.topic)
 
     async def _events(self, asked: Asked) -> messages.EventPage:
         topic = _topic_of(asked)
-        try:
+        with org_errors(self._org):
             batch = self._org.log.read(topic, asked.query.after, asked.query.limit)
-        except UnknownTopicError as error:
-            raise unknown_topic(self._org, error) from error
         if batch is None:
             return messages.EventPage(events=[], next=asked.query.after)
-        frames = b"".join(part for frame in batch.frames for part in frame)
-        first = batch.cursor - len(batch.frames)
+        frames = b"".join(part for frame in batch.events for part in frame)
+        first = batch.cursor - len(batch.events)
         retained = [
             self._retained(first + at, event) for at, event in enumerate(pb.FetchResponse.FromString(frames).events)
         ]
         return messages.EventPage(events=retained, next=batch.cursor)
 
-    async def _publish(self, asked: Asked) -> Entry:
+    async def _publish(self, asked: Asked) -> LedgerEntry:
         topic = _topic_of(asked)
-        try:
-            return _publish(self._org, topic, asked.body)
-        except (PayloadError, binascii.Error) as error:
-            raise RefusedError(400, f"reading the event to publish: {error}") from error
-        except UnknownTopicError as error:
-            raise unknown_topic(self._org, error) from error
+        with org_errors(self._org):
+            try:
+                return _publish(self._org, topic, asked.body)
+            except (PayloadError, binascii.Error) as error:
+                raise RefusedError(400, f"reading the event to publish: {error}") from error
 
     def _topic(self, topic: str) -> messages.TopicReply:
         schema = self._org.schemas[topic]
@@ -124,16 +119,11 @@ class AdminTopics:
         )
 
 
-def unknown_topic(org: Org, error: UnknownTopicError) -> RefusedError:
-    """The refusal of a call that names a topic that does not exist, or that has no schema of its own."""
-    return RefusedError(404, f"there is no topic {error.args[0]} for this; there are: {', '.join(org.log.topics)}")
-
-
 def _topic_of(asked: Asked) -> str:
     return f"/{asked.path['kind']}/{asked.path['name']}"
 
 
-def _publish(org: Org, topic: str, body: messages.PublishBody) -> Entry:
+def _publish(org: Org, topic: str, body: messages.PublishBody) -> LedgerEntry:
     if body.payload_base64 is not None:
         payload = base64.b64decode(body.payload_base64, validate=True)
         return org.publish_bytes(topic, payload, event_uuid=body.event_uuid)

@@ -1,4 +1,4 @@
-"""A call of the simulator's own API as one declared row: it is served, checked and described from the same row."""
+"""One call of the simulator's own API as a declared row: the row serves, checks and documents the call."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,16 +15,17 @@ _ERRORS = {400: "the input is wrong", 404: "there is no such thing", 409: "not n
 
 
 class RefusedError(Exception):
-    """The call cannot be answered; `status` is 4xx."""
+    """The call is refused; `status` is 4xx."""
 
     def __init__(self, status: int, message: str) -> None:
+        """`message` says what is wrong and what to do."""
         super().__init__(message)
         self.status = status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a call brings: the parts of its path, its query and its body, as the row declares them."""
+    """The input of a call: the parts of its path, its query and its body, in the types that the row declares."""
 
     path: dict[str, str]
     query: Any
@@ -33,7 +34,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One row. `query` is a Struct of optional fields; `reply` is what `answer` returns."""
+    """One call. `query` is a Struct of optional fields, `reply` the type that `answer` returns."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""The Interaction Service API, as far as a partner who routes needs it."""
+"""The Interaction Service API over HTTP: headers, error codes, and the calls that a partner makes."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -7,9 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from simulator.org.org import Org
-from simulator.service import service_bodies as bodies
-from simulator.service.routing_answers import read_answer
-from simulator.service.routing_desk import AnswerRejectedError
+from simulator.service import request_bodies as bodies
+from simulator.service.errors import CallRejectedError
 from simulator.web.json_replies import error_reply, json_reply
 
 _BASE = "/api/v1"
@@ -19,7 +18,7 @@ _SUCCESS = {"success": True}
 
 
 class _CallRefusedError(Exception):
-    """The headers do not entitle to the call."""
+    """The headers are wrong or missing."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -28,7 +27,7 @@ class _CallRefusedError(Exception):
 
 
 def _check_headers(headers: Mapping[str, str], org: Org) -> None:
-    """Raises `_CallRefusedError`. The HTTP status per error code is not published; ours are the plain reading."""
+    """Raise `_CallRefusedError` for wrong headers. Which HTTP status goes with which code is not published."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not org.tokens.is_valid(token.strip()):
         raise _CallRefusedError(401, 10004, "the access token is missing or not valid")
@@ -48,13 +47,13 @@ def _check_context_type(headers: Mapping[str, str]) -> None:
 
 
 class _Calls:
-    """What each call does with its body; each returns its reply and raises `AnswerRejectedError`."""
+    """Carries out each call; each method returns the reply and raises `CallRejectedError`."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
 
     def routing_result(self, body: bytes) -> Any:
-        self._org.answer_routing(read_answer(body))
+        self._org.answer_routing(bodies.read_routing_result(body))
         return _SUCCESS
 
     def route(self, body: bytes) -> Any:
@@ -109,7 +108,7 @@ def _served(org: Org, method: str, api: str, call: Callable[[bytes], Any], statu
             reply = call(await request.read())
         except _CallRefusedError as refused:
             return error_reply(refused.status, refused.code, str(refused))
-        except AnswerRejectedError as rejected:
+        except CallRejectedError as rejected:
             org.service.rejected[rejected.code] += 1
             return error_reply(400, rejected.code, str(rejected))
         org.service.calls[f"{method} {api}"] += 1

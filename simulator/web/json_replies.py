@@ -14,10 +14,10 @@ class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def json_reply(value: Any, *, status: int = 200) -> web.Response:
-    """Structs, lists, dictionaries; bytes become base64 text."""
+    """Return a JSON response of structs, lists and dictionaries; bytes become base64 text."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
 def error_reply(status: int, code: int, message: str) -> web.Response:
-    """A call that was refused."""
+    """Return the response to a refused call."""
     return json_reply(ErrorReply(code=code, message=message), status=status)

@@ -95,7 +95,7 @@ class _Clients(RequestValidator):
 
 
 class _Client:
-    """What oauthlib wants to see of an authenticated client."""
+    """An authenticated client, in the form that oauthlib expects."""
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
@@ -146,7 +146,7 @@ class _JwtBearerGrant(GrantTypeBase):
 
 
 def password_is_right(settings: Settings, password: str) -> bool:
-    """The user's password with the security token behind it, as from an address that is not trusted."""
+    """Say whether it is the user's password followed by the security token, as untrusted addresses must send it."""
     return same_secret(password, settings.password + settings.security_token)
 
 

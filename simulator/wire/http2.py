@@ -1,4 +1,4 @@
-"""HTTP/2 frames, as far as the edge must know them: where one ends, and how to write the ones it sends itself. Pure."""
+"""HTTP/2 frames for the fault proxy: where one ends, and how to write those that the proxy sends itself. Pure."""
 
 import struct
 from dataclasses import dataclass
@@ -31,11 +31,12 @@ class FrameReader:
     """Cuts a byte stream into frames. `preface`: bytes that come before the first one."""
 
     def __init__(self, preface: int = 0) -> None:
+        """Begin at the start of a connection."""
         self._buffer = bytearray()
         self._preface = preface
 
     def feed(self, data: bytes) -> tuple[bytes, list[Frame]]:
-        """Take bytes; return the preface, when it is complete now, and the frames that are."""
+        """Take bytes; return the preface once it is complete, and the frames that are complete now."""
         buffer = self._buffer
         buffer += data
         head = b""
@@ -59,10 +60,12 @@ class FrameReader:
 
 
 def rst_stream(stream: int, code: int) -> bytes:
+    """Return an RST_STREAM frame with this error code."""
     return _HEADER.pack(0, 4, FrameType.RST_STREAM, 0, stream) + struct.pack(">I", code)
 
 
 def goaway(last_stream: int, code: int) -> bytes:
+    """Return a GOAWAY frame: streams above `last_stream` were not processed."""
     return _HEADER.pack(0, 8, FrameType.GOAWAY, 0, 0) + struct.pack(">II", last_stream, code)
 
 

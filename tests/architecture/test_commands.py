@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from byoc.cli import PARTS, main
+from byoc.cli import COMMANDS, main
 from tests.support.sources import ROOT
 
 SLOW = ("faust", "grpc", "confluent_kafka", "aiohttp", "pydantic", "fastavro", "cryptography", "rich", "msgspec")
@@ -33,8 +33,8 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...]):
     assert " ".join(("byoc", *path)) in shown.output.partition("Example")[2]
 
 
-def test_every_part_that_is_named_exists():
-    assert [name for name, part in PARTS.items() if not part.exists()] == []
+def test_every_command_that_is_named_exists():
+    assert [name for name, command in COMMANDS.items() if not command.exists()] == []
 
 
 def test_the_list_of_commands_imports_no_part():

@@ -16,7 +16,7 @@ IMPORTERS: dict[str, dict[str, str]] = {
     "confluent_kafka": {
         "connectors": "connectors/kafka/",
         "streams": "streams/runtime/kafka_client.py",
-        "byoc": "byoc/kafka_client.py",
+        "byoc": "byoc/kafka/",
     },
     "aiokafka": {"streams": "streams/runtime/"},
     "fastavro": {

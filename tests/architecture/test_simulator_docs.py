@@ -6,12 +6,12 @@ import re
 import msgspec
 import pytest
 
-from simulator.clock import SystemClock
-from simulator.faults.book import FaultBook
 from simulator.faults.fault import AnyFault
+from simulator.faults.fault_book import FaultBook
 from simulator.org.org import Org
-from simulator.scenario.stage import Stage
+from simulator.scenario.runner import ScenarioRunner
 from simulator.settings import Settings
+from simulator.system_clock import SystemClock
 from simulator.web.admin import Admin
 from tests.support.sources import ROOT
 
@@ -33,6 +33,6 @@ def test_every_order_that_is_shown_is_taken(order: str) -> None:
 
 def test_every_call_is_named() -> None:
     org = Org(Settings(), SystemClock())
-    paths = {row.path for row in Admin(org, Stage(org)).endpoints()}
+    paths = {row.path for row in Admin(org, ScenarioRunner(org)).endpoints()}
     shown = {path.removesuffix("/{id}").removesuffix("/{developer_name}") for path in paths}
     assert {path for path in shown if path not in TEXT} == set()

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.events.change_events import ALL_CHANGES, Change, ChangeSchema, change_topic
+from simulator.events.change_events import ALL_CHANGES, ChangeEventSchema, EntityChange, change_topic
 from simulator.events.event_schema import PayloadError
 from tests.support.faulty_org import faulty
 from tests.support.pubsub_client import fetch, read_events, subscribe
@@ -13,9 +13,9 @@ ID = "001Hs00000AbCdEIAV"
 
 
 def header_of(**change):
-    schema = ChangeSchema("Account")
+    schema = ChangeEventSchema("Account")
     payload = schema.encode_change(
-        Change(entity="Account", record_ids=[ID], **change),
+        EntityChange(entity="Account", record_ids=[ID], **change),
         transaction_key="t-1",
         commit_number=2**60 + 1,
         commit_timestamp=1_767_225_600_000,

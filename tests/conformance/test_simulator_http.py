@@ -329,10 +329,10 @@ async def test_one_scenario_plays_at_a_time_and_another_after_it() -> None:
     async with serving(routing_timeout_s=0.05) as (sim, http):
         first = await call(http, "POST", "/v1/scenario", json={"events": 50, "rate": 200})
         second = await call(http, "POST", "/v1/scenario", json={"events": 50})
-        await until(lambda: sim.simulator.stage.finished)
+        await until(lambda: sim.simulator.scenarios.finished)
         of_first = {entry.event_uuid for entry in sim.org.ledger.page(0, 10_000)}
         third = await call(http, "POST", "/v1/scenario", json={"events": 50, "rate": 0})
-        await until(lambda: sim.simulator.stage.finished)
+        await until(lambda: sim.simulator.scenarios.finished)
         of_all = {entry.event_uuid for entry in sim.org.ledger.page(0, 10_000)}
     assert (first[0], second[0], third[0]) == (202, 409, 202)
     assert len(of_first) >= 50
@@ -370,7 +370,7 @@ async def test_events_can_be_published_as_json_as_text_and_as_any_bytes() -> Non
     assert as_text[1]["event_uuid"] == "mine"
     assert (as_bytes[1]["conversation_id"], as_bytes[1]["expect"]) == ("", "withhold")
     assert batch is not None
-    assert b"\x1a\x02\xff\xff" in batch.frames[0][0]
+    assert b"\x1a\x02\xff\xff" in batch.events[0][0]
 
 
 @pytest.mark.parametrize(

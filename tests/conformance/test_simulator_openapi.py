@@ -14,7 +14,7 @@ from tests.support.pubsub_client import TOPIC
 
 ROWS = [
     pytest.param(row.method, row.path, id=f"{row.method} {row.path}")
-    for row in Admin(Simulator(Settings()).org, Simulator(Settings()).stage).endpoints()
+    for row in Admin(Simulator(Settings()).org, Simulator(Settings()).scenarios).endpoints()
 ]
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/scenario"): {"events": 20, "rate": 0},

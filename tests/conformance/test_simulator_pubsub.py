@@ -9,9 +9,9 @@ import grpc.aio
 import pytest
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.bench_feed import preload
 from simulator.faults.fault import STREAMS
 from simulator.org import replay_ids
+from simulator.preload import preload
 from simulator.pubsub.server import PortInUseError
 from simulator.server import Simulator
 from simulator.settings import Settings

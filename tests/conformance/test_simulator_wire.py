@@ -12,9 +12,9 @@ import pytest
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 from simulator.faults.fault import Cut, GoAway, Reset
+from simulator.wire.certificates import tls_identity_in
+from simulator.wire.fault_marks import FaultMark, MarkKind, find_mark
 from simulator.wire.http2 import FrameReader, FrameType, rst_stream
-from simulator.wire.identity import identity_in
-from simulator.wire.marks import Mark, MarkKind, find_mark
 from tests.support.faulty_org import faulty
 from tests.support.pubsub_client import TOPIC, failure_of, fetch, ids, read_events, subscribe, trailers_of
 from tests.support.simulator import running_simulator
@@ -104,7 +104,7 @@ def test_frames_are_cut_wherever_the_bytes_are_split() -> None:
 
 
 def test_a_mark_is_found_only_with_its_secret() -> None:
-    mark = Mark(MarkKind.RESET, 0xFFFFFFFF)
+    mark = FaultMark(MarkKind.RESET, 0xFFFFFFFF)
     data = b"before" + mark.encode(b"s" * 16)
     assert find_mark(data, b"s" * 16) == (6, mark)
     assert find_mark(data, b"t" * 16) is None
@@ -159,7 +159,7 @@ async def test_a_client_that_does_not_trust_the_ca_is_not_served(tmp_path: Path,
 
 def test_the_certificates_are_made_once_and_the_key_is_for_the_owner_only(tmp_path: Path) -> None:
     def files() -> dict[str, bytes]:
-        identity_in(tmp_path, "127.0.0.1", 1_767_225_600_000)
+        tls_identity_in(tmp_path, "127.0.0.1", 1_767_225_600_000)
         return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     first = files()

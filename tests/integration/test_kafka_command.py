@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from byoc import kafka_client
+from byoc.kafka import admin
 from tests.support.kafka import TestBroker
 from tests.support.sources import ROOT
 
@@ -46,7 +46,7 @@ def test_up_status_down_and_again_on_the_same_data(session_kafka: str, tmp_path:
     assert up.returncode == 0, up.stderr
     try:
         node = facts(up.stdout)
-        assert kafka_client.answers(node["kafka"], timeout_s=5)
+        assert admin.answers(node["kafka"], timeout_s=5)
         assert facts(byoc("status", "--dir", str(folder)).stdout) == node
         assert "was running" in byoc("up", "--port", "0", "--dir", str(folder)).stdout
         other_port = byoc("up", "--port", "1", "--dir", str(folder))

@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from byoc import kafka_client
 from byoc.errors import BrokerError, LocalKafkaError, PortInUseError, ToolMissingError
+from byoc.kafka import admin
+from byoc.kafka.read import read_committed
+from byoc.kafka.write import produce
 from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
 from tests.support.kafka import TestBroker, Unique
@@ -33,22 +35,22 @@ def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
 @pytest.mark.parametrize("end", [pytest.param("stop", id="stopped"), pytest.param("kill", id="killed with -9")])
 def test_records_and_address_survive_a_restart(own_kafka: LocalKafka, end: str):
     address = own_kafka.bootstrap_servers
-    kafka_client.create_topics(address, Unique().topics.catalogue()[:1])
-    topic = kafka_client.topic_names(address)[0]
-    kafka_client.produce(address, topic, [(b"key", b"before")])
+    admin.create_topics(address, Unique().topics.catalogue()[:1])
+    topic = admin.topic_names(address)[0]
+    produce(address, topic, [(b"key", b"before")])
     getattr(own_kafka, end)()
     assert own_kafka.pid is None
-    assert not kafka_client.answers(address, timeout_s=0.5)
+    assert not admin.answers(address, timeout_s=0.5)
     own_kafka.start()
     assert own_kafka.bootstrap_servers == address
-    assert [m.value for m in kafka_client.read_committed(address, topic)] == [b"before"]
+    assert [m.value for m in read_committed(address, topic)] == [b"before"]
 
 
 def test_a_paused_broker_answers_nothing_until_it_continues(own_kafka: LocalKafka):
     own_kafka.pause()
-    assert not kafka_client.answers(own_kafka.bootstrap_servers, timeout_s=0.5)
+    assert not admin.answers(own_kafka.bootstrap_servers, timeout_s=0.5)
     own_kafka.resume()
-    assert eventually(lambda: kafka_client.answers(own_kafka.bootstrap_servers, timeout_s=2))
+    assert eventually(lambda: admin.answers(own_kafka.bootstrap_servers, timeout_s=2))
 
 
 OWNER = """

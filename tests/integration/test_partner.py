@@ -15,8 +15,8 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from byoc.partner.plan import Plan, Shares, plan_for
 from byoc.partner.router import RouterRules, router_task
+from byoc.partner.router_plan import Plan, Shares, plan_for
 from connectors import clock
 from schemas.codec import decode, encode
 from schemas.records import Delivery, RoutingDecision, RoutingTask

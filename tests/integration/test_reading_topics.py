@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import confluent_kafka
 import pytest
 
-from byoc import kafka_client
 from byoc.errors import BrokerError
+from byoc.kafka.read import read_committed
 from tests.support.kafka import TestBroker, Unique
 
 pytestmark = pytest.mark.broker
@@ -80,7 +80,7 @@ def test_records_that_arrive_while_reading_are_behind_the_end(kafka: TestBroker,
     producer.begin_transaction()
     producer.produce(topic, b"open", partition=1)
     producer.flush(30)
-    reading = kafka_client.read_committed(kafka.bootstrap_servers, topic)
+    reading = read_committed(kafka.bootstrap_servers, topic)
     assert next(reading).value == b"early"
     # The open transaction keeps the reader reading while this one arrives in the other partition.
     late.produce(topic, b"late", partition=0)

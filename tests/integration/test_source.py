@@ -18,8 +18,8 @@ from connectors.pubsub.runner.offset_value import offset_of, partition_of
 from schemas.codec import decode, encode
 from schemas.records import OutboundEvent
 from schemas.topics import Topics
-from simulator.events import frames
-from simulator.org.ledger import Entry
+from simulator.events import protobuf_bytes
+from simulator.org.ledger import LedgerEntry
 from tests.support.hanging import leave_hanging, unverified_writes
 from tests.support.kafka import TestBroker, Unique
 from tests.support.simulator import RunningSimulator, message_payload, running_simulator
@@ -158,7 +158,7 @@ async def test_on_a_quiet_topic_keepalives_move_the_position(kafka, catalogue):
 
 
 def unknown_schema(sim: RunningSimulator) -> bytes:
-    return frames.producer_event("uuid-unknown-schema", "NoSuchSchemaIdAtAll000", b"\x02\x02a")
+    return protobuf_bytes.producer_event("uuid-unknown-schema", "NoSuchSchemaIdAtAll000", b"\x02\x02a")
 
 
 POISON = {
@@ -325,7 +325,7 @@ def predecessor(kafka: TestBroker, topics: Topics) -> TransactionalProducer:
     return producer
 
 
-def half_written(producer: TransactionalProducer, topics: Topics, sim: RunningSimulator, entry: Entry) -> None:
+def half_written(producer: TransactionalProducer, topics: Topics, sim: RunningSimulator, entry: LedgerEntry) -> None:
     """The predecessor mirrors an event and moves the position past it, without committing."""
     replay_id = entry.replay_id
     event = OutboundEvent(

@@ -18,7 +18,7 @@ from connectors.errors import TaskFailed
 from connectors.pubsub.protocol.policy import Policy
 from simulator.events.event_schema import EventSchema
 from simulator.faults import fault
-from simulator.faults.failures import Status
+from simulator.faults.rpc_errors import Status
 from tests.support.dying_source import EXIT_FAILED, dying_source
 from tests.support.kafka import TestBroker
 from tests.support.mirror import Mirror

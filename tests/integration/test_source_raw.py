@@ -10,10 +10,10 @@ import aiohttp
 import fastavro
 import pytest
 
-from byoc.kafka_client import Message
+from byoc.kafka.read import Message
 from connectors.errors import TaskFailed
 from schemas.topics import Topics
-from simulator.events.change_events import FIRST_COMMIT_NUMBER, Change
+from simulator.events.change_events import FIRST_COMMIT_NUMBER, EntityChange
 from simulator.events.event_schema import AddedField
 from simulator.faults.fault import ChangeSchema as ChangeFields
 from simulator.faults.fault import Damage
@@ -58,7 +58,7 @@ def publish(sim: RunningSimulator, topic: str, count: int = 1) -> list[str]:
 
 
 def change(sim: RunningSimulator, entity: str = "Account", **fields: Any) -> str:
-    return sim.org.publish_change(Change(entity=entity, record_ids=[ACCOUNT_ID], **fields)).event_uuid
+    return sim.org.publish_change(EntityChange(entity=entity, record_ids=[ACCOUNT_ID], **fields)).event_uuid
 
 
 async def records(kafka: TestBroker, topic: str, count: int) -> list[Message]:

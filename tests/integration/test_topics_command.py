@@ -4,8 +4,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from byoc import kafka_client
 from byoc.cli import main
+from byoc.kafka import admin
 from schemas.topics import Topics, TopicSpec
 from tests.support.kafka import TestBroker, Unique
 
@@ -29,7 +29,7 @@ def test_created_topics_have_the_partitions_and_policies_of_the_catalogue(
 ):
     assert byoc(kafka, unique, "create", "--partitions", "3").exit_code == 0
     wanted = {spec.name: spec for spec in topics.catalogue(3)}
-    found = kafka_client.describe_topics(kafka.bootstrap_servers, wanted)
+    found = admin.describe_topics(kafka.bootstrap_servers, wanted)
     assert {name: (topic.partitions, topic.cleanup_policy) for name, topic in found.items()} == {
         name: (spec.partitions, spec.config["cleanup.policy"]) for name, spec in wanted.items()
     }
@@ -52,7 +52,7 @@ def test_another_number_of_partitions_is_refused_and_both_numbers_named(
     assert refused.exit_code == 1
     assert f"{topics.events} has 8 partitions, expected 4" in refused.output
     assert "--partitions" in refused.output
-    existing = set(kafka_client.topic_names(kafka.bootstrap_servers))
+    existing = set(admin.topic_names(kafka.bootstrap_servers))
     assert existing & {spec.name for spec in topics.catalogue()} == {topics.events}, "refused, and yet created"
 
 

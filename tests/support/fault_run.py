@@ -19,7 +19,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from byoc.errors import BrokerError
-from schemas.kafka_settings import PARTITIONER
+from schemas.kafka_settings import idempotent_producer
 from schemas.topics import TopicSpec
 from streams.runtime.app import EXIT_LOST
 from tests.support.counting_worker import PARTITIONS
@@ -100,15 +100,7 @@ class Feeder(threading.Thread):
         self._rate = rate
         self._finished = threading.Event()
         self._failures: list[Any] = []
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "enable.idempotence": True,
-                "partitioner": PARTITIONER,
-                "linger.ms": 5,
-                "log_level": 0,
-            }
-        )
+        self._producer = Producer({**idempotent_producer(bootstrap_servers), "log_level": 0})
 
     def run(self) -> None:
         started = time.monotonic()

@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from byoc import kafka_client
-from byoc.kafka_client import Message
+from byoc.kafka import admin, read, write
+from byoc.kafka.read import Message
 from schemas.topics import Topics, TopicSpec
 
 TEST_PARTITIONS = 4
@@ -63,7 +63,7 @@ class TestBroker:
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> None:
         """Create topics and wait until they have leaders."""
-        kafka_client.create_topics(self.bootstrap_servers, specs)
+        admin.create_topics(self.bootstrap_servers, specs)
         self._created += [spec.name for spec in specs]
 
     def create_catalogue(self, topics: Topics, partitions: int = TEST_PARTITIONS) -> Topics:
@@ -78,20 +78,20 @@ class TestBroker:
     def delete_created(self) -> None:
         """Delete what was created since the last call."""
         created, self._created = self._created, []
-        kafka_client.delete_topics(self.bootstrap_servers, created)
+        admin.delete_topics(self.bootstrap_servers, created)
 
     def produce(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]) -> int:
         """Write (key, value) records outside any transaction; return their number when all are acknowledged."""
-        return kafka_client.produce(self.bootstrap_servers, topic, records)
+        return write.produce(self.bootstrap_servers, topic, records)
 
     def read_committed(self, topic: str, timeout_s: float = 60.0) -> list[Message]:
         """Every committed record of the topic, to its end, open transactions waited for; in order per partition."""
-        return list(kafka_client.read_committed(self.bootstrap_servers, topic, timeout_s=timeout_s))
+        return list(read.read_committed(self.bootstrap_servers, topic, timeout_s=timeout_s))
 
     def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         """End offset of each partition, behind the last committed record or behind any."""
-        return kafka_client.end_offsets(self.bootstrap_servers, topic, committed=committed)
+        return admin.end_offsets(self.bootstrap_servers, topic, committed=committed)
 
     def committed_offsets(self, group: str, topic: str) -> dict[int, int | None]:
         """Committed offset of the group per partition, None where there is none."""
-        return kafka_client.committed_offsets(self.bootstrap_servers, group, topic)
+        return admin.committed_offsets(self.bootstrap_servers, group, topic)

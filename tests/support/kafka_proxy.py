@@ -3,11 +3,13 @@
 import asyncio
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from enum import IntEnum
+from functools import partial
 from typing import Final
 
 from byoc.ports import LOOPBACK
+from tests.support.forwarder import Forwarder, Way
 
 _HEADER: Final = struct.Struct(">hhi")  # api key, version, correlation id
 
@@ -31,72 +33,34 @@ class KafkaProxy:
     """
 
     def __init__(self, port: int) -> None:
+        """`port`: where the broker listens."""
         self._broker_port = port
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self.forwarder = Forwarder(f"{LOOPBACK}:{port}", self._ways)
         self._to_lose: dict[int, int] = {}
         self.lost = 0
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients connect to."""
-        return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def _port(self) -> int:
-        if self._server is None:
-            raise RuntimeError("the proxy does not listen yet")
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return self.forwarder.address
 
     def lose(self, api: Api, times: int = 1) -> None:
         """Lose the answers to the next `times` requests of this kind."""
         self._to_lose[api] = times
 
-    async def start(self) -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accept, LOOPBACK, 0)
-
-    async def close(self) -> None:
-        """Stop listening and close everything."""
-        if self._server is not None:
-            self._server.close()
-        connections, self._connections = self._connections, set()
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._forward(reader, writer))
-        self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
-
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked: dict[int, int] = {}  # correlation id -> api key
-        with suppress(OSError, asyncio.CancelledError):
-            far_reader, far_writer = await asyncio.open_connection(LOOPBACK, self._broker_port)
-            ways = [
-                asyncio.create_task(self._requests(reader, far_writer, asked)),
-                asyncio.create_task(self._answers(far_reader, writer, asked)),
-            ]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
-                far_writer.close()
-        writer.close()
+    def _ways(self) -> tuple[Way, Way]:
+        asked: dict[int, int] = {}  # of one connection: correlation id -> api key
+        return partial(self._requests, asked), partial(self._answers, asked)
 
     async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[int, int]
+        self, asked: dict[int, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while (frame := await _frame(reader)) is not None:
             api, _, correlation_id = _HEADER.unpack_from(frame)
             asked[correlation_id] = api
             await _send(writer, frame)
 
-    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[int, int]) -> None:
+    async def _answers(self, asked: dict[int, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (frame := await _frame(reader)) is not None:
             (correlation_id,) = struct.unpack_from(">i", frame)
             api = asked.pop(correlation_id, -1)
@@ -105,7 +69,7 @@ class KafkaProxy:
                 self.lost += 1
                 return
             if api in (Api.METADATA, Api.FIND_COORDINATOR):
-                frame = frame.replace(_place(self._broker_port), _place(self._port))
+                frame = frame.replace(_place(self._broker_port), _place(self.forwarder.port))
             await _send(writer, frame)
 
 
@@ -132,8 +96,5 @@ def _place(port: int) -> bytes:
 async def kafka_proxy(port: int) -> AsyncIterator[KafkaProxy]:
     """A proxy to the broker at this port of the loopback address, for the length of the block."""
     proxy = KafkaProxy(port)
-    await proxy.start()
-    try:
+    async with proxy.forwarder.listening():
         yield proxy
-    finally:
-        await proxy.close()

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from byoc.errors import BrokerError
-from byoc.kafka_client import Message
+from byoc.kafka.read import Message
 from connectors.pubsub.runner.offset_value import replay_id_of
 from connectors.pubsub.runner.task import SourceTask
 from schemas.topics import Topics
-from simulator.faults.book import Order
-from simulator.org.ledger import Entry
+from simulator.faults.fault_book import Order
+from simulator.org.ledger import LedgerEntry
 from tests.support.kafka import TestBroker
 from tests.support.simulator import RunningSimulator
 from tests.support.sinks import eventually, running
@@ -53,7 +53,7 @@ class Mirror:
         self.sim = sim
         self._run: asyncio.Task[None] | None = None
 
-    def publish(self, count: int, *, conversations: int = 5, text: str = "hello") -> list[Entry]:
+    def publish(self, count: int, *, conversations: int = 5, text: str = "hello") -> list[LedgerEntry]:
         """Publish messages, conversations taken in turn."""
         start = len(self.sim.org.ledger)
         return [
@@ -98,7 +98,7 @@ class Mirror:
         """How many calls of this kind there were."""
         return self.sim.org.calls.opened.get(rpc, 0)
 
-    def published(self) -> list[Entry]:
+    def published(self) -> list[LedgerEntry]:
         """What the ledger says of the topic, in replay order."""
         ledger = self.sim.org.ledger
         return [entry for entry in ledger.page(0, len(ledger)) if entry.topic == self.sim.topic]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.proto import pubsub_api_pb2 as pb
-from simulator.org.ledger import Entry
+from simulator.org.ledger import LedgerEntry
 from simulator.org.org import Org
 
 
@@ -13,7 +13,7 @@ from simulator.org.org import Org
 class Published:
     """A ledger entry beside the event that a subscriber receives for it."""
 
-    entry: Entry
+    entry: LedgerEntry
     event_type: str | None
     event_payload: str | None
 
@@ -30,7 +30,7 @@ def published_events(org: Org, topic: str | None = None) -> list[Published]:
     """All retained events of a topic in replay order. Raises `AssertionError` when ledger and log disagree."""
     topic = topic or org.settings.topics[0]
     batch = org.log.read(topic, 0, max(1, len(org.ledger)))
-    frames = batch.frames if batch is not None else []
+    frames = batch.events if batch is not None else []
     events = pb.FetchResponse.FromString(b"".join(part for frame in frames for part in frame)).events
     ledger = [entry for entry in org.ledger.page(0, len(org.ledger)) if entry.topic == topic]
     assert [entry.replay_id for entry in ledger] == [event.replay_id for event in events]

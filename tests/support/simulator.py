@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.clock import Clock
 from simulator.events import entries
-from simulator.org.ledger import Entry
+from simulator.org.ledger import LedgerEntry
 from simulator.org.org import Org
 from simulator.server import Simulator
 from simulator.settings import Settings
@@ -74,18 +74,18 @@ class RunningSimulator:
         event_uuid: str | None = None,
         created_at_ms: int | None = None,
         topic: str | None = None,
-    ) -> Entry:
+    ) -> LedgerEntry:
         """Publish one event: the value (or JSON text) of the payload field. The same `event_uuid` is a duplicate."""
         text = entries.as_json(payload) if isinstance(payload, dict) else payload
         return self.org.publish(
             topic or self.topic, event_type, text, event_uuid=event_uuid, created_at_ms=created_at_ms
         )
 
-    def publish_bytes(self, payload: bytes, *, event_uuid: str | None = None, topic: str | None = None) -> Entry:
+    def publish_bytes(self, payload: bytes, *, event_uuid: str | None = None, topic: str | None = None) -> LedgerEntry:
         """Publish payload bytes that need not be Avro at all."""
         return self.org.publish_bytes(topic or self.topic, payload, event_uuid=event_uuid)
 
-    def publish_message(self, conversation_id: str, text: str, *, entry_id: str | None = None) -> Entry:
+    def publish_message(self, conversation_id: str, text: str, *, entry_id: str | None = None) -> LedgerEntry:
         """Publish a text message of a rep to the end user."""
         entry_id = entry_id or self.org.new_id()
         return self.publish(message_payload(conversation_id, entry_id, text, at_ms=self.org.clock.now_ms()))

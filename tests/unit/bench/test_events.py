@@ -9,7 +9,8 @@ import pytest
 from bench.events import Played, play
 from schemas.codec import decode
 from schemas.records import Delivery, OutboundEvent, RoutingOutcome, RoutingTask
-from simulator.events.facts import Expectation, read_facts
+from simulator.events.event_facts import read_facts
+from simulator.events.expectation import Expectation
 from streams.core.apply import apply
 from streams.core.model.rules import Rules
 from tests.support.domain import MemoryState

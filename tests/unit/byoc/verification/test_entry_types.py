@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
-from byoc.demo.view import table_of_types
+from byoc.demo.result_tables import table_of_types
 from byoc.partner.received import Line
 from byoc.verification.entry_types import Fate, TypeCount, count_types
 from byoc.verification.evidence import Evidence, Published
 from schemas.records import Delivery, OutboundEvent
-from simulator.events.facts import EXPECTED_OF
+from simulator.events.expectation import EXPECTED_OF
 from tests.support.public_schema import PublicSchema, SchemaFile
 
 

@@ -25,7 +25,7 @@ def event(name: str, payload: bytes = b"") -> bytes:
 
 def names(log: EventLog, topic: str, cursor: int, limit: int = 100) -> list[str]:
     batch = log.read(topic, cursor, limit)
-    frames = batch.frames if batch is not None else []
+    frames = batch.events if batch is not None else []
     response = pb.FetchResponse.FromString(b"".join(part for frame in frames for part in frame))
     return [consumed.event.id for consumed in response.events]
 
@@ -142,8 +142,8 @@ def test_a_response_stays_within_three_megabytes(payload_bytes: int, expected: i
         log.append(A, event(f"e{n}", b"x" * payload_bytes), START_MS)
     batch = log.read(A, 0, 100)
     assert batch is not None
-    assert len(batch.frames) == expected
-    assert expected == 1 or sum(len(part) for frame in batch.frames for part in frame) <= MAX_RESPONSE_BYTES
+    assert len(batch.events) == expected
+    assert expected == 1 or sum(len(part) for frame in batch.events for part in frame) <= MAX_RESPONSE_BYTES
 
 
 def test_a_clock_that_steps_back_breaks_no_search() -> None:

@@ -1,11 +1,12 @@
 """The ledger: numbers that a verifier can count by."""
 
-from simulator.events.facts import Expectation, Facts
-from simulator.org.ledger import Entry, Ledger
+from simulator.events.event_facts import EventFacts
+from simulator.events.expectation import Expectation
+from simulator.org.ledger import Ledger, LedgerEntry
 
 
-def record(ledger: Ledger, conversation: str, uuid: str, expect: Expectation = Expectation.DELIVER) -> Entry:
-    facts = Facts(event_type="Interaction", conversation_id=conversation, expect=expect)
+def record(ledger: Ledger, conversation: str, uuid: str, expect: Expectation = Expectation.DELIVER) -> LedgerEntry:
+    facts = EventFacts(event_type="Interaction", conversation_id=conversation, expect=expect)
     return ledger.record(
         facts, event_uuid=uuid, replay_id=b"\0" * 10, topic="/event/A__e", created_at_ms=1, request_id=None
     )

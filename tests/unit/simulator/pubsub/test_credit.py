@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.faults.failures import RpcError
+from simulator.faults.rpc_errors import RpcError
 from simulator.pubsub.credit import MAX_OUTSTANDING, Credit
 
 

@@ -10,18 +10,20 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from simulator.clock import SystemClock
 from simulator.events import entries
-from simulator.events.facts import EXPECTED_OF, Expectation, read_facts
+from simulator.events.event_facts import read_facts
+from simulator.events.expectation import EXPECTED_OF, Expectation
 from simulator.org.org import Org
-from simulator.scenario.options import DEFAULT_SHARES, Kind, ScenarioOptions
+from simulator.scenario.options import DEFAULT_SHARES, ActivityKind, ScenarioOptions
 from simulator.scenario.pacing import Pacer
-from simulator.scenario.plan import ROLL_CALL, Script, StepKind, write_script
 from simulator.scenario.player import Player
 from simulator.scenario.render import JUDGED_BY_HISTORY, Moment, render
-from simulator.service.routing_desk import Answer, AnswerRejectedError, Conclusion, Planned
-from simulator.service.service_bodies import WorkAsk
+from simulator.scenario.script import ROLL_CALL, Script, StepKind, write_script
+from simulator.service.errors import CallRejectedError
+from simulator.service.request_bodies import RoutingResultBody, WorkBody
+from simulator.service.routing_desk import Conclusion, Planned
 from simulator.settings import Settings
+from simulator.system_clock import SystemClock
 from tests.support.published import Published, published_events
 
 SCRIPTS = [write_script(ScenarioOptions(), seed=5, number=number) for number in range(1, 200)]
@@ -82,9 +84,9 @@ def test_texts_end_with_the_number_of_the_conversation_and_the_seq() -> None:
 
 def test_the_mixture_follows_the_shares() -> None:
     counted = Counter(step.kind for script in SCRIPTS for step in script.steps)
-    messages = sum(DEFAULT_SHARES.values()) / DEFAULT_SHARES[Kind.MESSAGE]
+    messages = sum(DEFAULT_SHARES.values()) / DEFAULT_SHARES[ActivityKind.MESSAGE]
     assert counted[StepKind.MESSAGE] > sum(counted.values()) / messages / 2
-    only_notes = ScenarioOptions(shares=dict.fromkeys(DEFAULT_SHARES, 0.0) | {Kind.NOTE: 1.0})
+    only_notes = ScenarioOptions(shares=dict.fromkeys(DEFAULT_SHARES, 0.0) | {ActivityKind.NOTE: 1.0})
     middle = {step.kind for step in write_script(only_notes, seed=1, number=1).steps[2:-2]}
     assert middle == {StepKind.NOTE}
 
@@ -96,7 +98,7 @@ def test_the_first_conversations_play_every_step_there_is_whatever_the_seed(seed
 
 
 def test_a_kind_without_weight_is_not_called() -> None:
-    options = ScenarioOptions(shares={Kind.CONSULT: 0})
+    options = ScenarioOptions(shares={ActivityKind.CONSULT: 0})
     scripts = [write_script(options, seed=5, number=number) for number in range(1, ROLL_CALL + 1)]
     assert {step.kind for script in scripts for step in script.steps} == set(StepKind) - {
         StepKind.CONSULT,
@@ -105,7 +107,7 @@ def test_a_kind_without_weight_is_not_called() -> None:
 
 
 def test_the_first_reps_work_is_accepted_before_anyone_is_asked_for() -> None:
-    options = ScenarioOptions(shares={Kind.WORK_ACCEPTED: 20, Kind.ROUTING: 20})
+    options = ScenarioOptions(shares={ActivityKind.WORK_ACCEPTED: 20, ActivityKind.ROUTING: 20})
     for number in range(1, 40):
         kinds = [step.kind for step in write_script(options, seed=5, number=number).steps]
         accepted = [at for at, kind in enumerate(kinds) if kind is StepKind.WORK_ACCEPTED]
@@ -198,7 +200,7 @@ async def test_a_duplicate_has_the_uuid_and_payload_of_the_first_and_another_rep
 
 async def test_two_plays_with_one_seed_publish_the_same_conversations() -> None:
     async def texts() -> dict[str, list[str | None]]:
-        _, events = await play(events=300, shares={Kind.ROUTING: 0}, seed=9)
+        _, events = await play(events=300, shares={ActivityKind.ROUTING: 0}, seed=9)
         return {
             event.entry.event_uuid: [event.entry.conversation_id, event.entry.entry_type, event.entry.entry_id]
             for event in events
@@ -220,7 +222,12 @@ async def test_routing_ends_as_planned_with_one_result_each(
     share: str, planned: Planned, concluded: Conclusion, timeout_s: float
 ) -> None:
     shares = {"ignore_share": 0, "cancel_share": 0, "result_first_share": 0} | {share: 1}
-    options: dict[str, Any] = {"events": 100, "steps": 5, "shares": {Kind.ROUTING: 20}, "duplicate_share": 0} | shares
+    options: dict[str, Any] = {
+        "events": 100,
+        "steps": 5,
+        "shares": {ActivityKind.ROUTING: 20},
+        "duplicate_share": 0,
+    } | shares
     org, events = await play(routing_timeout_s=timeout_s, **options)
     requests = org.desk.requests()
     assert len(requests) > 5
@@ -246,7 +253,13 @@ async def test_routing_ends_as_planned_with_one_result_each(
 async def test_after_an_accepted_transfer_the_reps_change_places() -> None:
     org = Org(Settings(routing_timeout_s=30), SystemClock())
     options = ScenarioOptions(
-        events=60, rate=0, shares={Kind.ROUTING: 20}, ignore_share=0, cancel_share=0, result_first_share=0, seed=3
+        events=60,
+        rate=0,
+        shares={ActivityKind.ROUTING: 20},
+        ignore_share=0,
+        cancel_share=0,
+        result_first_share=0,
+        seed=3,
     )
     playing = asyncio.create_task(Player(org, options, play_number=0).run())
     async with asyncio.timeout(30):
@@ -268,7 +281,7 @@ def accept_all(org: Org) -> None:
         if request.concluded is None:
             try:
                 org.answer_routing(
-                    Answer(
+                    RoutingResultBody(
                         work_item_id=(request.work_item_id or "")[:15],
                         conversation_id=request.conversation_id,
                         routing_type=request.routing_type,
@@ -277,7 +290,7 @@ def accept_all(org: Org) -> None:
                         error_message=None,
                     )
                 )
-            except AnswerRejectedError as error:
+            except CallRejectedError as error:
                 pytest.fail(f"{request}: {error}")
 
 
@@ -343,7 +356,7 @@ def a_partner_of(org: Org, *, offers: int) -> asyncio.Task[None]:
                     continue
                 made[request.request_id] += 1
                 org.offer_work(
-                    WorkAsk(
+                    WorkBody(
                         user_id=f"005{next(reps):012d}",
                         work_item_id=request.work_item_id,
                         conversation_id=request.conversation_id,
@@ -351,7 +364,7 @@ def a_partner_of(org: Org, *, offers: int) -> asyncio.Task[None]:
                     )
                 )
                 if request.concluded is None:
-                    answer = Answer(
+                    answer = RoutingResultBody(
                         work_item_id=request.work_item_id,
                         conversation_id=request.conversation_id,
                         routing_type=request.routing_type,
@@ -369,7 +382,7 @@ def a_partner_of(org: Org, *, offers: int) -> asyncio.Task[None]:
 async def test_who_is_offered_the_work_first_declines_and_the_next_one_joins(offers: int) -> None:
     org = Org(Settings(routing_timeout_s=0.5), SystemClock())
     shares = {"ignore_share": 0, "cancel_share": 0, "result_first_share": 0, "decline_share": 1}
-    only = dict.fromkeys(DEFAULT_SHARES, 0.0) | {Kind.ROUTING: 1.0}
+    only = dict.fromkeys(DEFAULT_SHARES, 0.0) | {ActivityKind.ROUTING: 1.0}
     options: dict[str, Any] = {"events": 30, "steps": 2, "rate": 0.0, "conversations": 4, "shares": only, **shares}
     partner = a_partner_of(org, offers=offers)
     try:

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from simulator.events.facts import RoutingFacts
-from simulator.service.routing_answers import read_answer
-from simulator.service.routing_desk import Answer, AnswerRejectedError, Conclusion, Planned, Request, RoutingDesk
+from simulator.events.event_facts import RoutingRequestFacts
+from simulator.service.errors import CallRejectedError
+from simulator.service.request_bodies import RoutingResultBody, read_routing_result
+from simulator.service.routing_desk import Conclusion, Planned, RoutingDesk, RoutingRequest
 
 TIMEOUT_MS = 60_000
 START_MS = 1_767_225_600_000
@@ -15,8 +16,8 @@ CV = "cv-1"
 
 def facts(
     routing_type: str = "Transfer", event_id: str | None = "r1", work_item: str | None = WORK_ITEM
-) -> RoutingFacts:
-    return RoutingFacts(
+) -> RoutingRequestFacts:
+    return RoutingRequestFacts(
         routing_type=routing_type,
         target_kind="queue",
         target_id="00GHs00000Que12",
@@ -28,7 +29,9 @@ def facts(
     )
 
 
-def open_request(desk: RoutingDesk, request: RoutingFacts, *, at_ms: int = START_MS, conversation: str = CV) -> Request:
+def open_request(
+    desk: RoutingDesk, request: RoutingRequestFacts, *, at_ms: int = START_MS, conversation: str = CV
+) -> RoutingRequest:
     return desk.open(
         request,
         topic="/event/A__e",
@@ -39,8 +42,10 @@ def open_request(desk: RoutingDesk, request: RoutingFacts, *, at_ms: int = START
     )
 
 
-def answer(*, success: bool = True, routing_type: str | None = "Transfer", work_item: str = WORK_ITEM) -> Answer:
-    return Answer(
+def answer(
+    *, success: bool = True, routing_type: str | None = "Transfer", work_item: str = WORK_ITEM
+) -> RoutingResultBody:
+    return RoutingResultBody(
         work_item_id=work_item,
         conversation_id=CV,
         routing_type=routing_type,
@@ -75,7 +80,7 @@ def test_the_time_of_a_request_runs_from_its_created_date(age_ms: int, timed_out
     desk = RoutingDesk(TIMEOUT_MS)
     request = open_request(desk, facts())
     if timed_out:
-        with pytest.raises(AnswerRejectedError):
+        with pytest.raises(CallRejectedError):
             desk.answer(answer(), START_MS + age_ms)
         assert desk.conclude_overdue(START_MS + age_ms) == [request]
         assert request.concluded is Conclusion.TIMED_OUT
@@ -98,7 +103,7 @@ def test_the_second_answer_is_rejected_and_remembered() -> None:
     desk = RoutingDesk(TIMEOUT_MS)
     request = open_request(desk, facts())
     desk.answer(answer(), START_MS + 1)
-    with pytest.raises(AnswerRejectedError) as caught:
+    with pytest.raises(CallRejectedError) as caught:
         desk.answer(answer(success=False), START_MS + 2)
     assert caught.value.code == 10089
     assert request.concluded is Conclusion.ROUTED
@@ -140,13 +145,13 @@ def test_an_answer_must_name_the_work_item_of_the_conversation(work_item: str, c
     desk = RoutingDesk(TIMEOUT_MS)
     open_request(desk, facts())
     desk.note_conversation("cv-2", "0MwHs00000Else1")
-    with pytest.raises(AnswerRejectedError) as caught:
+    with pytest.raises(CallRejectedError) as caught:
         desk.answer(answer(work_item=work_item), START_MS + 1)
     assert caught.value.code == code
 
 
 def test_an_answer_for_an_unknown_conversation_is_rejected() -> None:
-    with pytest.raises(AnswerRejectedError) as caught:
+    with pytest.raises(CallRejectedError) as caught:
         RoutingDesk(TIMEOUT_MS).answer(answer(), START_MS)
     assert caught.value.code == 10018
 
@@ -199,8 +204,8 @@ BODY = {"workItemId": WORK_ITEM, "conversationIdentifier": CV, "success": True, 
     ],
 )
 def test_a_wrong_body_is_refused_by_its_code(change: dict[str, object], code: int) -> None:
-    with pytest.raises(AnswerRejectedError) as caught:
-        read_answer(msgspec.json.encode(BODY | change))
+    with pytest.raises(CallRejectedError) as caught:
+        read_routing_result(msgspec.json.encode(BODY | change))
     assert caught.value.code == code
 
 
@@ -208,14 +213,14 @@ def test_a_wrong_body_is_refused_by_its_code(change: dict[str, object], code: in
     "body", [pytest.param(b"", id="empty"), pytest.param(b"{", id="no JSON"), pytest.param(b"[]", id="no object")]
 )
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
-    with pytest.raises(AnswerRejectedError) as caught:
-        read_answer(body)
+    with pytest.raises(CallRejectedError) as caught:
+        read_routing_result(body)
     assert caught.value.code == 10100
 
 
 def test_a_right_body_becomes_an_answer() -> None:
     body = BODY | {"success": False, "errorMessage": "no rep free", "routingType": "Conference"}
-    assert read_answer(msgspec.json.encode(body)) == Answer(
+    assert read_routing_result(msgspec.json.encode(body)) == RoutingResultBody(
         work_item_id=WORK_ITEM,
         conversation_id=CV,
         routing_type="Conference",

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.records import SalesforceCall
-from simulator.service import service_bodies as bodies
-from simulator.service.routing_answers import read_answer
+from simulator.service import request_bodies as bodies
 from streams.core.model.rules import Rules
 from streams.core.routing.calls import Kind
 from tests.support.domain import (
@@ -27,7 +26,7 @@ from tests.support.domain import (
 )
 
 READERS: dict[tuple[str, str], Callable[[bytes], Any]] = {
-    ("routingResult", "POST"): read_answer,
+    ("routingResult", "POST"): bodies.read_routing_result,
     ("route", "POST"): bodies.read_route,
     ("route", "DELETE"): bodies.read_unroute,
     ("agentWork", "POST"): bodies.read_work,
