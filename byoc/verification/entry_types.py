@@ -1,7 +1,8 @@
-"""What became of the events of each entry type. Pure.
+"""Counts how the events of each entry type ended. Pure.
 
-A delivery is counted where the partner accepted it. Of what was never delivered the ledger tells whether that was
-right: the fate is its own class, or it is lost.
+The rows are the processor's own table of entry types. Whether an event ended rightly is judged by the simulator's
+ledger, not by that table: a delivery counts where the partner accepted it; an event that was not delivered gets the
+fate that the ledger expects for it, or is lost.
 """
 
 from collections import Counter
@@ -9,9 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from byoc.verification.evidence import Evidence, Published
-from simulator.events.expectation import EXPECTED_OF, Expectation
+from simulator.events.expectation import Expectation
+from streams.core.model.entries import ROUTING_REQUESTED
+from streams.core.model.entry_types import ENTRY_TYPES, ROUTING_RESULT, DeliveryClass
 
-ROUTING_REQUESTED = "RoutingRequested"  # an event of its own kind, beside the entry types
 UNKNOWN = "(unknown)"  # every type that the public schema does not name, and none at all
 
 
@@ -37,6 +39,18 @@ _UNDELIVERED: dict[str, Fate] = {
 }
 
 
+# What a person is shown as the class of a type; for `ROUTING_RESULT`, which is a state entry, it is routing.
+_CLASS_WORDS = {
+    DeliveryClass.DELIVER: "deliver",
+    DeliveryClass.EPHEMERAL: "ephemeral",
+    DeliveryClass.STATE: "state",
+    DeliveryClass.NEVER: "withhold",
+}
+_ROUTING = "routing"
+_WORD_OF = {name: _CLASS_WORDS[row.delivery_class] for name, row in ENTRY_TYPES.items() if row.in_schema}
+_WORD_OF[ROUTING_RESULT] = _ROUTING
+
+
 @dataclass(slots=True)
 class TypeCount:
     """One entry type: its class by the delivery rules, how many were published, and their fates, which add up."""
@@ -49,9 +63,9 @@ class TypeCount:
 
 def count_types(evidence: Evidence) -> list[TypeCount]:
     """A row for each type of the public schema, also when none was published; then requests and unknown types."""
-    rows = {name: TypeCount(name, _class(expectation)) for name, expectation in EXPECTED_OF.items()}
-    rows[ROUTING_REQUESTED] = TypeCount(ROUTING_REQUESTED, _class(Expectation.ROUTING_REQUEST))
-    rows[UNKNOWN] = TypeCount(UNKNOWN, Expectation.WITHHOLD.value)
+    rows = {name: TypeCount(name, word) for name, word in _WORD_OF.items()}
+    rows[ROUTING_REQUESTED] = TypeCount(ROUTING_REQUESTED, _ROUTING)
+    rows[UNKNOWN] = TypeCount(UNKNOWN, _CLASS_WORDS[DeliveryClass.NEVER])
     accepted = {line.delivery_id for line in evidence.received if not line.repeat}
     reached = {delivery.event_uuid for delivery in evidence.deliveries if delivery.delivery_id in accepted}
     mirrored = {(event.event_uuid, event.replay_id) for event in evidence.events}
@@ -62,15 +76,10 @@ def count_types(evidence: Evidence) -> list[TypeCount]:
     return list(rows.values())
 
 
-def _class(expectation: Expectation) -> str:
-    """The class as a person names it: requests and results are both routing."""
-    return expectation.value.partition("_")[0]
-
-
 def _name(event: Published) -> str:
     if event.expect == Expectation.ROUTING_REQUEST:
         return ROUTING_REQUESTED
-    return event.entry_type if event.entry_type in EXPECTED_OF else UNKNOWN
+    return event.entry_type if event.entry_type in _WORD_OF else UNKNOWN
 
 
 def _fate(event: Published, reached: set[str], mirrored: set[tuple[str, bytes]]) -> Fate:

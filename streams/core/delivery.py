@@ -1,46 +1,19 @@
 """What may reach the end user, and why not. An allow-list: an entry leaves only when every guard lets it pass.
 
 The guards stand in the order of their weight; the first that objects gives the reason. "Not delivered before" is the
-guard before all of them: `conversation.apply` knows an entry by its key and does nothing for a repeat.
+guard before all of them: `conversation.events` knows an entry by its key and does nothing for a repeat.
 """
 
-from enum import StrEnum
-
-from schemas.records import Delivery, DeliveryKind, OutboundEvent
-from streams.core.content.content import ANSWERS, CONTAINERS
+from schemas.records import Delivery, OutboundEvent
 from streams.core.content.formats import FORMATS
-from streams.core.model.entries import EPHEMERAL, FLAG_LOWER, FLAG_RAISE, MESSAGE, NOTE, PROGRESS, TYPING_STARTED, Entry
+from streams.core.content.read import CONTAINERS, RESPONSES
+from streams.core.model.entries import Entry
+from streams.core.model.entry_types import ENTRY_TYPES, MESSAGE
 from streams.core.model.keys import digest
 from streams.core.model.lenient import as_filled_text, as_object
 from streams.core.model.rules import Rules
 from streams.core.model.state import Conversation
-
-
-class Withheld(StrEnum):
-    """Why an entry is not delivered; the label of the count `withheld`."""
-
-    NOTE = "note"  # a whisper between reps
-    FLAG = "flag"  # for supervisors
-    UNKNOWN_TYPE = "unknown_type"
-    UNKNOWN_EVENT_TYPE = "unknown_event_type"
-    TYPE_MISMATCH = "type_mismatch"  # entry and payload name different types
-    INTERNAL = "internal_visibility"
-    RECIPIENT_ABSENT = "recipient_absent"
-    RECIPIENT_ROLE = "recipient_not_end_user"
-    OTHER_END_USER = "other_end_user"
-    CONSULTATION = "consultation"  # a rep-to-rep side conversation
-    ECHO = "echo"  # the end user's own entry
-    ROUTER = "router_sender"
-    SUPERVISOR = "supervisor_sender"
-    SENDER_ROLE = "sender_role"
-    RECIPIENTS = "end_user_not_among_recipients"
-    OPTED_OUT = "opted_out"
-    ANSWER = "answer_echo"  # the end user's choice or form
-    UNKNOWN_MESSAGE_TYPE = "unknown_message_type"
-    UNKNOWN_FORMAT = "unknown_format"
-    NO_CONTENT = "no_content"
-    STALE = "stale"  # typing and progress only
-
+from streams.core.model.withheld import Withheld
 
 _SENDERS = frozenset({"Agent", "Chatbot", "System", "DigitalWorker"})
 _SENDER_REASONS = {
@@ -48,14 +21,9 @@ _SENDER_REASONS = {
     "Router": Withheld.ROUTER,
     "Supervisor": Withheld.SUPERVISOR,
 }
-_NEVER_REASONS = {NOTE: Withheld.NOTE, FLAG_RAISE: Withheld.FLAG, FLAG_LOWER: Withheld.FLAG}
+_MESSAGE_KIND = ENTRY_TYPES[MESSAGE].delivery_kind
 # EventType of today's form, and of the legacy form that has none.
 _DELIVERING_EVENT_TYPES = frozenset({"Interaction", ""})
-
-
-def never_reason(entry: Entry) -> Withheld:
-    """Why an entry that is neither delivered nor applied to state is withheld."""
-    return _NEVER_REASONS.get(entry.entry_type, Withheld.UNKNOWN_TYPE)
 
 
 def objection(event: OutboundEvent, entry: Entry, conversation: Conversation, rules: Rules) -> Withheld | None:
@@ -110,14 +78,14 @@ def _content_objection(entry: Entry) -> Withheld | None:
     if message is None:
         return Withheld.NO_CONTENT
     if message.message_type not in CONTAINERS:
-        return Withheld.ANSWER if message.message_type in ANSWERS else Withheld.UNKNOWN_MESSAGE_TYPE
+        return Withheld.RESPONSE if message.message_type in RESPONSES else Withheld.UNKNOWN_MESSAGE_TYPE
     if message.format_type not in FORMATS:
         return Withheld.NO_CONTENT if message.format_type is None else Withheld.UNKNOWN_FORMAT
     return Withheld.NO_CONTENT if message.text is None and message.content is None else None
 
 
 def message_delivery(event: OutboundEvent, entry: Entry, conversation: Conversation) -> Delivery:
-    """The delivery of a Message that passed the guards. Its id is the same for every sight of the entry."""
+    """The delivery of a Message that passed the guards. Its id is the same each time the entry is read."""
     message = entry.message
     entry_id = entry.entry_id or event.event_uuid
     return Delivery(
@@ -125,7 +93,7 @@ def message_delivery(event: OutboundEvent, entry: Entry, conversation: Conversat
         conversation_id=conversation.conversation_id,
         org_id=event.org_id,
         entry_id=entry_id,
-        kind="message",
+        kind=_MESSAGE_KIND,
         channel_address_id=entry.channel_address_id or conversation.channel_address_id,
         end_user_subject=entry.recipient_subject,
         sender_role=entry.sender_role,
@@ -140,14 +108,14 @@ def message_delivery(event: OutboundEvent, entry: Entry, conversation: Conversat
 
 
 def ephemeral_delivery(event: OutboundEvent, entry: Entry, conversation: Conversation, rules: Rules) -> Delivery:
-    """The delivery of typing or progress that passed the guards: worthless from `expires_at_ms` on."""
+    """The delivery of typing or progress that passed the guards. It is worth nothing from `expires_at_ms` on."""
     entry_id = entry.entry_id or event.event_uuid
     return Delivery(
         delivery_id=digest(entry.entry_type, conversation.conversation_id, entry_id),
         conversation_id=conversation.conversation_id,
         org_id=event.org_id,
         entry_id=entry_id,
-        kind=_ephemeral_kind(entry.entry_type).value,
+        kind=ENTRY_TYPES[entry.entry_type].delivery_kind,
         channel_address_id=entry.channel_address_id or conversation.channel_address_id,
         end_user_subject=entry.recipient_subject,
         sender_role=entry.sender_role,
@@ -157,18 +125,6 @@ def ephemeral_delivery(event: OutboundEvent, entry: Entry, conversation: Convers
         expires_at_ms=event.created_at_ms + rules.ephemeral_ttl_ms,
         event_uuid=event.event_uuid,
     )
-
-
-def is_ephemeral(entry: Entry) -> bool:
-    """True for typing and progress: sent only while fresh, never stored."""
-    return entry.entry_type in EPHEMERAL
-
-
-def _ephemeral_kind(entry_type: str) -> DeliveryKind:
-    if entry_type == PROGRESS:
-        return DeliveryKind.PROGRESS
-    started = entry_type in (TYPING_STARTED, "TypingStarted")
-    return DeliveryKind.TYPING_STARTED if started else DeliveryKind.TYPING_STOPPED
 
 
 def _progress_text(entry: Entry) -> str | None:

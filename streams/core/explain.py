@@ -1,4 +1,4 @@
-"""What one event is, and what comes of it as the first event of its conversation. Pure; nothing is stored."""
+"""Says what one event is, and what it leads to when it is the first of its conversation. Pure; nothing is stored."""
 
 from enum import StrEnum
 from typing import Any
@@ -7,36 +7,35 @@ import msgspec
 
 from schemas.records import Delivery, OutboundEvent, RoutingOutcome, RoutingTask
 from streams.core.apply import apply
-from streams.core.content.content import ANSWERS
-from streams.core.model.entries import EPHEMERAL, MESSAGE, ROUTING_RESULT, ROUTING_WORK_RESULT, STATE, Entry
+from streams.core.content.read import RESPONSES
+from streams.core.model.entries import ROUTING_REQUESTED, Entry
+from streams.core.model.entry_types import (
+    ENTRY_TYPES,
+    MESSAGE,
+    ROUTING_RESULT,
+    ROUTING_WORK_RESULT,
+    UNKNOWN_TYPE,
+    DeliveryClass,
+)
 from streams.core.model.errors import Unparsable
 from streams.core.model.lenient import json_value
 from streams.core.model.rules import Rules
 from streams.core.model.state import Conversation, RoutingRequest, Seen
 from streams.core.model.step import Step
-from streams.core.parsing.parse import ROUTING_REQUESTED, parse_entry, parse_routing
+from streams.core.parsing.parse import parse_entry, parse_routing
 from streams.core.parsing.results import routing_result, work_result
 
 
-class DeliveryClass(StrEnum):
-    """What may happen to an entry of a type at most."""
-
-    DELIVER = "DELIVER"  # may go to the end user, once the guards let it pass
-    STATE = "STATE"  # changes our state, reaches nobody
-    EPHEMERAL = "EPHEMERAL"  # sent only while fresh, never stored
-    NEVER = "NEVER"  # must not leave
-
-
 class Reason(StrEnum):
-    """Why an event is not delivered, beside the reasons of `delivery.Withheld`."""
+    """Why an event is not delivered, beside the reasons of `Withheld`."""
 
     STATE_ONLY = "state_only"
     ROUTING = "routing"  # a request for the partner's router
     UNPARSABLE = "unparsable"  # it goes to the dead letters
 
 
-class _Nothing:
-    """The state before the first event."""
+class _EmptyState:
+    """A `StateReader` that knows nothing: the state before the first event."""
 
     def conversation(self, conversation_id: str) -> Conversation | None:  # noqa: ARG002  a protocol's method
         return None
@@ -50,12 +49,9 @@ class _Nothing:
 
 def class_of(entry: Entry) -> DeliveryClass:
     """The class of an entry by its type, and for a Message by its messageType. An unknown type is NEVER."""
-    if entry.entry_type == MESSAGE:
-        answers = entry.message is not None and entry.message.message_type in ANSWERS
-        return DeliveryClass.STATE if answers else DeliveryClass.DELIVER
-    if entry.entry_type in EPHEMERAL:
-        return DeliveryClass.EPHEMERAL
-    return DeliveryClass.STATE if entry.entry_type in STATE else DeliveryClass.NEVER
+    if entry.entry_type == MESSAGE and entry.message is not None and entry.message.message_type in RESPONSES:
+        return DeliveryClass.STATE
+    return ENTRY_TYPES.get(entry.entry_type, UNKNOWN_TYPE).delivery_class
 
 
 def explain(event: OutboundEvent, rules: Rules) -> dict[str, Any]:
@@ -80,7 +76,7 @@ def explain(event: OutboundEvent, rules: Rules) -> dict[str, Any]:
         "counts": [],
     }
     try:
-        step = apply(_Nothing(), event, event.received_at_ms, rules)
+        step = apply(_EmptyState(), event, event.received_at_ms, rules)
         if event.event_type == ROUTING_REQUESTED:
             answer |= _of_request(event, step)
         else:

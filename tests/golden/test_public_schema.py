@@ -10,7 +10,7 @@ import pytest
 
 from byoc.explain.reading import read_event
 from streams.core.explain import explain
-from streams.core.model.entries import EPHEMERAL, NEVER, STATE
+from streams.core.model.entry_types import ENTRY_TYPES, DeliveryClass
 from streams.core.model.rules import Rules
 from tests.support.content import lost
 from tests.support.domain import END_USER, T0, party
@@ -63,12 +63,8 @@ def expected(shape: Shape) -> tuple[str, bool]:
     if shape.entry_type == "Message":
         leaves = shape.message_type in DELIVERED_MESSAGES
         return ("DELIVER" if leaves else "STATE"), leaves
-    if shape.entry_type in EPHEMERAL:
-        return "EPHEMERAL", True
-    if shape.entry_type in NEVER:
-        return "NEVER", False
-    assert shape.entry_type in STATE
-    return "STATE", False
+    delivery_class = ENTRY_TYPES[shape.entry_type].delivery_class
+    return delivery_class.value, delivery_class is DeliveryClass.EPHEMERAL
 
 
 def words(value: object) -> Iterator[str]:

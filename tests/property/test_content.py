@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import streams.core.content.form
 import streams.core.content.formats
 import streams.core.content.parts
-from streams.core.content.content import CONTAINERS, content_of
 from streams.core.content.formats import FORMATS
+from streams.core.content.read import CONTAINERS, content_of
 from tests.support.content import KIND_WORDS, lost
 
 # The words that the builders look for, read from their sources; and one that nobody looks for.

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from schemas.records import Delivery, RoutingTask, SalesforceCall
-from streams.core.apply import Input
+from streams.core.apply import InputRecord
 from streams.core.model.rules import Rules
 from streams.core.model.state import RoutingRequest
 from streams.core.model.step import ROUTING
@@ -47,7 +47,7 @@ class ConversationMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.partition = Partition(RULES)
-        self.logs: dict[str, list[Input]] = {topic: [] for topic in TOPICS}
+        self.logs: dict[str, list[InputRecord]] = {topic: [] for topic in TOPICS}
         self.positions = dict.fromkeys(TOPICS, 0)
         self.now = 0
         self.published = 0

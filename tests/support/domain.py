@@ -19,8 +19,8 @@ from schemas.records import (
     SalesforceCall,
     SalesforceCallResult,
 )
-from streams.core.apply import Input, apply, apply_receipts, due_at_ms, expire
-from streams.core.model.keys import digest
+from streams.core.apply import InputRecord, apply, apply_receipts, due_at_ms, expire
+from streams.core.model.keys import digest, routing_key
 from streams.core.model.rules import Rules
 from streams.core.model.state import Conversation, RoutingRequest, Seen, Told, Value
 from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN, Step
@@ -49,7 +49,7 @@ class MemoryState:
         return found if isinstance(found, Conversation) else None
 
     def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
-        found = self.tables[ROUTING].get(f"{conversation_id}|{request_id}")
+        found = self.tables[ROUTING].get(routing_key(conversation_id, request_id))
         return found if isinstance(found, RoutingRequest) else None
 
     def seen(self, key: str) -> Seen | None:
@@ -78,7 +78,7 @@ def _untold(request: RoutingRequest) -> Value:
     return replace(request, told=Told())
 
 
-def _came(record: Input) -> int:
+def _came(record: InputRecord) -> int:
     match record:
         case OutboundEvent():
             return record.received_at_ms
@@ -101,7 +101,7 @@ class Partition:
         self.outputs: list[Record] = []
         self.counts: list[tuple[str, str]] = []
 
-    def read(self, record: Input, at: int | None = None) -> Step:
+    def read(self, record: InputRecord, at: int | None = None) -> Step:
         """Apply one record; `at` is the wall clock in ms after T0, by default when the record came."""
         if at is None:
             at = _came(record) - T0

@@ -2,21 +2,22 @@
 
 from itertools import groupby
 
-from streams.core.routing.machine import TRANSITIONS, Event, State
+from streams.core.model.routing_states import RoutingEvent, RoutingState
+from streams.core.routing.machine import TRANSITIONS
 
 _EVENT_WORDS = {
-    Event.REQUESTED: "RoutingRequested",
-    Event.REQUESTED_LATE: "RoutingRequested, received too late",
-    Event.ACCEPTED: "router accepts",
-    Event.REFUSED: "router refuses",
-    Event.ANSWER_BY_PASSED: "answer-by time passes",
-    Event.RESULT_SUCCESS: "RoutingResult None (success)",
-    Event.RESULT_CANCELLED: "RoutingResult Cancelled",
-    Event.RESULT_FAILED: "RoutingResult, other failure",
-    Event.SESSION_ENDED: "session Ended, Inactive or Error",
-    Event.WORK_DECLINED: "RoutingWorkResult Declined or TransferError",
-    Event.SEATED: "RoutingWorkResult Accepted, or the target joins",
-    Event.WINDOW_PASSED: "result window passes",
+    RoutingEvent.REQUESTED: "RoutingRequested",
+    RoutingEvent.REQUESTED_LATE: "RoutingRequested, received too late",
+    RoutingEvent.ACCEPTED: "router accepts",
+    RoutingEvent.REFUSED: "router refuses",
+    RoutingEvent.ANSWER_BY_PASSED: "answer-by time passes",
+    RoutingEvent.RESULT_SUCCESS: "RoutingResult None (success)",
+    RoutingEvent.RESULT_CANCELLED: "RoutingResult Cancelled",
+    RoutingEvent.RESULT_FAILED: "RoutingResult, other failure",
+    RoutingEvent.SESSION_ENDED: "session Ended, Inactive or Error",
+    RoutingEvent.WORK_DECLINED: "RoutingWorkResult Declined or TransferError",
+    RoutingEvent.SEATED: "RoutingWorkResult Accepted, or the target joins",
+    RoutingEvent.WINDOW_PASSED: "result window passes",
 }
 
 
@@ -33,10 +34,10 @@ def routing_table() -> str:
             else:
                 lines.append(f"| {_name(state)} | {_EVENT_WORDS[event]} | {_name(row.next)} | {row.outcome or ''} |")
         if stays:
-            rest = "any other event" if len(known) == len(Event) else "; ".join(stays)
+            rest = "any other event" if len(known) == len(RoutingEvent) else "; ".join(stays)
             lines.append(f"| {_name(state)} | {rest} | same | |")
     return "\n".join(lines)
 
 
-def _name(state: State) -> str:
-    return "-" if state is State.NEW else state.value
+def _name(state: RoutingState) -> str:
+    return "-" if state is RoutingState.NEW else state.value

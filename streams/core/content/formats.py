@@ -1,6 +1,7 @@
 """Every format of a Message in our shape: `docs/deliveries.md` shows each with an example."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from streams.core.content.form import form
 from streams.core.content.parts import (
@@ -203,24 +204,32 @@ def _definition(container: Part) -> Fields:
     }
 
 
-FORMATS: dict[str, tuple[str, Builder]] = {
-    "Text": ("text", _text),
-    "Attachments": ("attachments", _attachments),
-    "RichLink": ("rich_link", _rich_link),
-    "Links": ("links", _links),
-    "Media": ("media", _media),
-    "WebView": ("web_view", _web_view),
-    "Application": ("application", _application),
-    "ExperienceType": ("experience", _experience),
-    "Buttons": ("buttons", _choices),
-    "QuickReplies": ("quick_replies", _choices),
-    "ListPicker": ("list_picker", _choices),
-    "Carousel": ("carousel", _carousel),
-    "TimePicker": ("time_picker", _time_picker),
-    "MessageDefinition": ("definition", _definition),
-    "Inputs": ("form", form),
-}
-"""Every format that may be delivered, by `formatType`: our word, and what builds the fields of the shape.
+class Format(NamedTuple):
+    """One format: `word` is our name for it, `build` makes the fields of our shape from the message's container."""
 
-A format under an unusual parent is read all the same.
+    word: str
+    build: Builder
+
+
+FORMATS: dict[str, Format] = {
+    "Text": Format("text", _text),
+    "Attachments": Format("attachments", _attachments),
+    "RichLink": Format("rich_link", _rich_link),
+    "Links": Format("links", _links),
+    "Media": Format("media", _media),
+    "WebView": Format("web_view", _web_view),
+    "Application": Format("application", _application),
+    "ExperienceType": Format("experience", _experience),
+    "Buttons": Format("buttons", _choices),
+    "QuickReplies": Format("quick_replies", _choices),
+    "ListPicker": Format("list_picker", _choices),
+    "Carousel": Format("carousel", _carousel),
+    "TimePicker": Format("time_picker", _time_picker),
+    "MessageDefinition": Format("definition", _definition),
+    "Inputs": Format("form", form),
+}
+"""Every format that may be delivered, by `formatType`; one that is not here is withheld as `unknown_format`.
+
+A new format is one row, and a function where no other format has its fields. A format under an unusual parent is read
+all the same.
 """

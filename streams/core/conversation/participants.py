@@ -12,7 +12,7 @@ from streams.core.model.state import MAX_PARTICIPANTS, Conversation, Participant
 SERVING_ROLES = frozenset({"Agent", "Chatbot"})
 
 
-class Operation(StrEnum):
+class ParticipantOperation(StrEnum):
     """What happened to a participant, in lower case: some senders write Add and Remove."""
 
     ADD = "add"
@@ -20,17 +20,17 @@ class Operation(StrEnum):
     UPDATE = "update"
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+class ParticipantChange(msgspec.Struct, frozen=True, gc=False):
     """One participant who joined, left or changed."""
 
-    operation: Operation
+    operation: ParticipantOperation
     subject: str
     role: str | None
     app_type: str | None
     display_name: str | None
 
 
-def changes(body: Object) -> list[Change]:
+def participant_changes(body: Object) -> list[ParticipantChange]:
     """The changes of a `ParticipantChanged` entryPayload; a top-level participant counts as one of them."""
     items = as_objects(body.get("entries"))
     if not items and as_object(body.get("participant")) is not None:
@@ -38,14 +38,14 @@ def changes(body: Object) -> list[Change]:
     return [change for change in map(_change, items) if change is not None]
 
 
-def _change(item: Object) -> Change | None:
+def _change(item: Object) -> ParticipantChange | None:
     who = as_object(item.get("participant")) or {}
     subject = as_text(who.get("subject"))
-    word = (as_text(item.get("operation")) or Operation.ADD).lower()
-    if not subject or word not in Operation.__members__.values():
+    word = (as_text(item.get("operation")) or ParticipantOperation.ADD).lower()
+    if not subject or word not in ParticipantOperation.__members__.values():
         return None
-    return Change(
-        operation=Operation(word),
+    return ParticipantChange(
+        operation=ParticipantOperation(word),
         subject=subject,
         role=as_text(who.get("role")) or None,
         app_type=as_text(who.get("appType")) or None,
@@ -53,7 +53,7 @@ def _change(item: Object) -> Change | None:
     )
 
 
-def with_changes(conversation: Conversation, made: list[Change], at_ms: int) -> Conversation:
+def with_participants(conversation: Conversation, made: list[ParticipantChange], at_ms: int) -> Conversation:
     """The conversation after the changes. It ends when the last of those who serve leave a session that is not active.
 
     Leaving twice, or leaving without having joined, is normal and changes nothing else.
@@ -74,15 +74,15 @@ def _is_served(people: tuple[Participant, ...]) -> bool:
     return any(each.role in SERVING_ROLES and each.left_at_ms is None for each in people)
 
 
-def _with_change(people: tuple[Participant, ...], change: Change, at_ms: int) -> tuple[Participant, ...]:
+def _with_change(people: tuple[Participant, ...], change: ParticipantChange, at_ms: int) -> tuple[Participant, ...]:
     known = next((each for each in people if each.subject == change.subject), None)
     others = tuple(each for each in people if each is not known)
-    if change.operation is Operation.REMOVE:
+    if change.operation is ParticipantOperation.REMOVE:
         if known is None or known.role == "Router":  # routers come and go with each request, under new subjects
             return others
         return (*others, replace(known, left_at_ms=at_ms))
     was = known or Participant(subject=change.subject)
-    joins = change.operation is Operation.ADD and (known is None or known.left_at_ms is not None)
+    joins = change.operation is ParticipantOperation.ADD and (known is None or known.left_at_ms is not None)
     now = replace(
         was,
         role=change.role or was.role,

@@ -1,72 +1,74 @@
-"""What the sink or the partner says became of deliveries, and what Salesforce is told of it."""
+"""Receipts: the sink or the partner says that a delivery arrived, was read or failed; Salesforce is told of it."""
 
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from schemas.records import DeliveryReceipt, ReceiptStatus
+from schemas.records import DeliveryReceipt, ReceiptStatus, SalesforceCall
 from streams.core.model.details import NOTHING, Mark, Receipts, later
-from streams.core.model.entries import MESSAGE
+from streams.core.model.entry_types import MESSAGE
 from streams.core.model.keys import digest, seen_key
-from streams.core.model.rules import Rules
-from streams.core.model.state import Conversation, Seen, State
-from streams.core.model.step import Step
-from streams.core.routing.calls import MAX_ACKNOWLEDGEMENTS, Acknowledgement, acknowledgements
+from streams.core.model.state import Conversation, StateReader
+from streams.core.model.turn import Turn
+from streams.core.routing.bodies import MAX_ACKNOWLEDGEMENTS, Acknowledgement, acknowledgements_body
+from streams.core.routing.operations import CallKind, conversation_call
 
-_GRAIN_MS = 60_000  # expiry times are rounded up, so that segments can be shared
 _WORDS = {ReceiptStatus.DELIVERED: "Delivered", ReceiptStatus.READ: "Read"}
 _STATUSES = frozenset(status.value for status in ReceiptStatus)
 
 
 def receipt_key(conversation_id: str, status: str, delivery_id: str) -> str:
-    """Key in the table `seen` under which a delivery's receipt is remembered."""
+    """Key in the table `seen` under which a receipt of this status for this delivery is remembered."""
     return seen_key(conversation_id, f"receipt.{status}", delivery_id)
 
 
-def delivery_status(state: State, conversation_id: str, delivery_id: str) -> str:
-    """What is known of one delivery: the most that was reported of it, `no_receipt` when nothing was (any more)."""
+def delivery_status(state: StateReader, conversation_id: str, delivery_id: str) -> str:
+    """What the receipts say of one delivery: `read`, `delivered` or `failed`, the first of them that was reported.
+
+    `no_receipt` when there was none, or it is forgotten (`Rules.seen_ms`).
+    """
     for status in (ReceiptStatus.READ, ReceiptStatus.DELIVERED, ReceiptStatus.FAILED):
         if state.seen(receipt_key(conversation_id, status, delivery_id)) is not None:
             return status.value
     return "no_receipt"
 
 
-def take_receipts(state: State, receipts: Sequence[DeliveryReceipt], rules: Rules, step: Step) -> None:
+def take_receipt(turn: Turn, receipt: DeliveryReceipt) -> None:
+    """Take one receipt, as `take_receipts` does."""
+    take_receipts(turn, [receipt])
+
+
+def take_receipts(turn: Turn, receipts: Sequence[DeliveryReceipt]) -> None:
     """Take receipts of one conversation that were read together; they share calls as far as the API allows.
 
     A repeat changes nothing. Read implies delivered: what was read is not acknowledged as delivered any more. A
     receipt may be read before the events of its conversation, when the log is folded again; then nobody is told.
     """
     conversation_id = receipts[0].conversation_id
-    fresh = [each for each in receipts if _is_new(state, each, rules, step)]
+    fresh = [each for each in receipts if _remembered_as_new(turn, each)]
     if not fresh:
         return
-    conversation = state.conversation(conversation_id) or Conversation(conversation_id, org_id="")
+    conversation = turn.state.conversation(conversation_id) or Conversation(conversation_id, org_id="")
     details = conversation.details or NOTHING
     for receipt in fresh:
         details = replace(details, receipts=_with_receipt(details.receipts or Receipts(), receipt))
     active_ms = max(conversation.last_activity_ms, *(each.at_ms for each in fresh))
-    step.conversation = replace(conversation, details=details, last_activity_ms=active_ms)
-    _acknowledge(state, conversation, fresh, rules, step)
+    turn.put_conversation(replace(conversation, details=details, last_activity_ms=active_ms))
+    _send_acknowledgements(turn, conversation, fresh)
 
 
-def _is_new(state: State, receipt: DeliveryReceipt, rules: Rules, step: Step) -> bool:
-    """True once for each delivery and status, and remembers it."""
+def _remembered_as_new(turn: Turn, receipt: DeliveryReceipt) -> bool:
+    """True once for each delivery and status, which are remembered from then on."""
     if receipt.status not in _STATUSES:
-        step.counts.append(("receipt", "unknown"))
+        turn.count("receipt", "unknown")
         return False
     key = receipt_key(receipt.conversation_id, receipt.status, receipt.delivery_id)
-    if _has(state, key, step):
-        step.counts.append(("repeated", "receipt"))
+    if turn.seen(key):
+        turn.count("repeated", "receipt")
         return False
-    expires_at_ms = receipt.at_ms + rules.seen_ms
-    step.seen.append((key, Seen(-(-expires_at_ms // _GRAIN_MS) * _GRAIN_MS)))
-    step.counts.append(("receipt", receipt.status))
+    turn.remember(key, receipt.at_ms + turn.rules.seen_ms)
+    turn.count("receipt", receipt.status)
     return True
-
-
-def _has(state: State, key: str, step: Step) -> bool:
-    return state.seen(key) is not None or any(known == key for known, _ in step.seen)
 
 
 def _with_receipt(was: Receipts, receipt: DeliveryReceipt) -> Receipts:
@@ -80,25 +82,33 @@ def _with_receipt(was: Receipts, receipt: DeliveryReceipt) -> Receipts:
             return replace(was, failed=was.failed + 1, last_failed=later(was.last_failed, mark))
 
 
-def _acknowledge(
-    state: State, conversation: Conversation, fresh: Sequence[DeliveryReceipt], rules: Rules, step: Step
-) -> None:
+def _send_acknowledgements(turn: Turn, conversation: Conversation, fresh: Sequence[DeliveryReceipt]) -> None:
     """Tell Salesforce what the end user got and read, where the channel has acknowledgements switched on."""
-    wanted = rules.acknowledged_channels
+    wanted = turn.rules.acknowledged_channels
     if not ("*" in wanted or conversation.channel_address_id in wanted):
         return
     due = [
         Acknowledgement(_WORDS[ReceiptStatus(each.status)], each.entry_id, each.at_ms)
         for each in fresh
-        if each.status in _WORDS and _is_message(each) and not _is_read(state, each, step)
+        if each.status in _WORDS and _is_message(each) and not _is_read(turn, each)
     ]
     for first in range(0, len(due), MAX_ACKNOWLEDGEMENTS):
-        call = acknowledgements(conversation, due[first : first + MAX_ACKNOWLEDGEMENTS], rules)
+        call = _call(turn, conversation, due[first : first + MAX_ACKNOWLEDGEMENTS])
         if call is None:
-            step.counts.append(("acknowledgement", "conversation_unknown"))
+            turn.count("acknowledgement", "conversation_unknown")
             return
-        step.outputs.append(call)
-        step.counts.append(("acknowledgement", "sent"))
+        turn.emit(call)
+        turn.count("acknowledgement", "sent")
+
+
+def _call(turn: Turn, conversation: Conversation, found: Sequence[Acknowledgement]) -> SalesforceCall | None:
+    body = acknowledgements_body(conversation, found)
+    if body is None:
+        return None
+    said = "|".join(f"{each.word} {each.entry_id}" for each in found)
+    call_id = digest("acknowledgement", conversation.conversation_id, said)
+    last_ms = max(each.at_ms for each in found)
+    return conversation_call(CallKind.ACKNOWLEDGE, call_id, conversation, body, last_ms, turn.rules)
 
 
 def _is_message(receipt: DeliveryReceipt) -> bool:
@@ -106,7 +116,8 @@ def _is_message(receipt: DeliveryReceipt) -> bool:
     return receipt.delivery_id == digest(MESSAGE, receipt.conversation_id, receipt.entry_id)
 
 
-def _is_read(state: State, receipt: DeliveryReceipt, step: Step) -> bool:
+def _is_read(turn: Turn, receipt: DeliveryReceipt) -> bool:
+    """True for the receipt `delivered` of what was read too."""
     if receipt.status != ReceiptStatus.DELIVERED:
         return False
-    return _has(state, receipt_key(receipt.conversation_id, ReceiptStatus.READ, receipt.delivery_id), step)
+    return turn.seen(receipt_key(receipt.conversation_id, ReceiptStatus.READ, receipt.delivery_id))

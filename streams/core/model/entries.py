@@ -1,77 +1,22 @@
-"""What an event says, in our words: a conversation entry, its message content, or a request for routing.
+"""What a platform event says: a conversation entry with its message content, or a request for routing.
 
-The JSON has its own spelling, several shapes and explicit nulls; parse.py turns all of them into these.
+The JSON comes in several shapes and spellings, with explicit nulls; `streams.core.parsing` turns all into these.
 """
 
 import msgspec
 
 from streams.core.model.lenient import Object
 
-MESSAGE = "Message"
-NOTE = "Note"
-FLAG_RAISE = "FlagRaise"
-FLAG_LOWER = "FlagLower"
-TYPING_STARTED = "TypingStartedIndicator"
-TYPING_STOPPED = "TypingStoppedIndicator"
-PROGRESS = "ProgressIndicator"
-PARTICIPANT_CHANGED = "ParticipantChanged"
-SESSION_STATUS_CHANGED = "SessionStatusChanged"
-CONSENT_UPDATED = "EndUserConsentUpdated"
-QUEUE_POSITION = "QueuePosition"
-ROUTING_RESULT = "RoutingResult"
-ROUTING_WORK_RESULT = "RoutingWorkResult"
-CONSULT_INFO = "ConsultConversationInfo"
-DELIVERY_ACKNOWLEDGEMENT = "DeliveryAcknowledgement"
-READ_ACKNOWLEDGEMENT = "ReadAcknowledgement"
-MESSAGE_UPDATED = "MessageUpdated"
-MESSAGE_DELIVERY_FAILED = "MessageDeliveryFailed"
-
-EPHEMERAL = frozenset({TYPING_STARTED, TYPING_STOPPED, "TypingStarted", "TypingStopped", PROGRESS})
-NEVER = frozenset({NOTE, FLAG_RAISE, FLAG_LOWER})
-STATE = frozenset(
-    {
-        PARTICIPANT_CHANGED,
-        SESSION_STATUS_CHANGED,
-        CONSENT_UPDATED,
-        QUEUE_POSITION,
-        ROUTING_RESULT,
-        ROUTING_WORK_RESULT,
-        CONSULT_INFO,
-        DELIVERY_ACKNOWLEDGEMENT,
-        READ_ACKNOWLEDGEMENT,
-        MESSAGE_UPDATED,
-        MESSAGE_DELIVERY_FAILED,
-        "TransferProgress",
-        "ParticipantsConferenced",
-    }
-)
-# Those whose payload is looked at, beside Message.
-WITH_BODY = frozenset(
-    {
-        PROGRESS,
-        PARTICIPANT_CHANGED,
-        SESSION_STATUS_CHANGED,
-        CONSENT_UPDATED,
-        QUEUE_POSITION,
-        ROUTING_RESULT,
-        ROUTING_WORK_RESULT,
-        CONSULT_INFO,
-        DELIVERY_ACKNOWLEDGEMENT,
-        READ_ACKNOWLEDGEMENT,
-        MESSAGE_UPDATED,
-        MESSAGE_DELIVERY_FAILED,
-    }
-)
-KNOWN = STATE | EPHEMERAL | NEVER | {MESSAGE}
-
-
-def label(entry_type: str) -> str:
-    """The entry type as a metric label: unknown ones share one, for they are the sender's to invent."""
-    return entry_type if entry_type in KNOWN else "unknown"
+ROUTING_REQUESTED = "RoutingRequested"
+"""The `event_type` of a platform event that holds a `RoutingAsk`; all others hold an `Entry`."""
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """The content of a Message. `content` is all of it as JSON in our shape, None when `text` says it all."""
+    """The content of a Message.
+
+    `text` is what every channel can show; None when there is nothing to say in words. `content` is the whole content as
+    JSON in our own shape (`docs/deliveries.md`); None when `text` is all of it, and for a format that is not known.
+    """
 
     message_type: str | None
     format_type: str | None

@@ -1,4 +1,7 @@
-"""Table keys, and the ids of what leaves. Ids are digests of business keys, so a repeat has the same id for ever."""
+"""Table keys, and the ids of the records that leave.
+
+Ids are digests of business keys: a repeated event leads to the same id, so the receiver can tell a repeat.
+"""
 
 from hashlib import blake2b
 
@@ -10,8 +13,17 @@ def routing_key(conversation_id: str, request_id: str) -> str:
     return f"{conversation_id}|{request_id}"
 
 
+def ids_of_routing_key(key: str) -> tuple[str, str]:
+    """The conversation's and the request's id of a key in the table `routing`.
+
+    A conversation id that was made of channel and subject may contain the separator; a request id never does.
+    """
+    conversation_id, _, request_id = key.rpartition("|")
+    return conversation_id, request_id
+
+
 def seen_key(conversation_id: str, entry_type: str, entry_id: str) -> str:
-    """Key in the table `seen`. The entry id is the event UUID for an entry without one."""
+    """Key in the table `seen`. For an entry without an id, `entry_id` is the EventUuid of its platform event."""
     return f"{conversation_id}|{entry_type}|{entry_id}"
 
 

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from streams.core.model.details import Details
+from streams.core.model.keys import routing_key
 
 MAX_PARTICIPANTS = 16  # Salesforce allows far fewer in a conference
 MAX_OPEN_REQUESTS = 16  # requests of one conversation that a result can still be bound to
@@ -61,8 +62,8 @@ class Counters(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class RoutingResult(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The facts of one `RoutingResult` entry that correlation and outcomes need.
 
-    `verdict` is a `streams.core.routing.machine.Event` value (success, cancelled or failed). `identifiers` are all ids
-    in the entry that could name the request.
+    `verdict` is a `RoutingEvent` value (success, cancelled or failed). `identifiers` are all ids in the entry that
+    could name the request.
     """
 
     event_uuid: str
@@ -93,7 +94,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Something that happened to a request besides decisions and results; `event` is a `routing.Event` value.
+    """Something that happened to a request besides decisions and results; `event` is a `RoutingEvent` value.
 
     `subject` is who joined, where an entry said so.
     """
@@ -108,7 +109,7 @@ class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     `answer` is the decision that went to Salesforce as `routingResult` ("accept" or "refuse"), `outcome` the outcome
     published last and `revision` the number the next one gets. `answer_waits` is true once it was counted that an
-    answer could not be sent because no work item was known. `work` names the other calls made (`calls.named`).
+    answer could not be sent because no work item was known. `work` names the other calls made (`operations.call_name`).
     `asked_again` is the number of tasks after the first.
     """
 
@@ -142,7 +143,7 @@ class RequestFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class CallState(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What became of a call made for a request; `kind` is its name (`calls.named`)."""
+    """The result of a call made for a request; `kind` is the call's name (`operations.call_name`)."""
 
     kind: str
     outcome: str
@@ -157,7 +158,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     `facts` is None while only decisions for the request, or results of its calls, have been read. `work_item_id` is the
     first work item known for it. `ambiguous`: a result bound to it could have meant another request. `passed_ms` is the
-    last of its own deadlines known to have passed. `state` is a `routing.State` value, `outcome` a `records.Outcome`
+    last of its own deadlines known to have passed. `state` is a `RoutingState` value, `outcome` a `records.Outcome`
     value once it is settled. `agent_work_id` is the work that Salesforce named for it last.
     """
 
@@ -182,7 +183,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @property
     def key(self) -> str:
         """Its key in the table `routing`."""
-        return f"{self.conversation_id}|{self.request_id}"
+        return routing_key(self.conversation_id, self.request_id)
 
 
 class Conversation(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -228,11 +229,17 @@ class Seen(msgspec.Struct, frozen=True, gc=False, array_like=True):
 Value = Conversation | RoutingRequest | Seen
 
 
-class State(Protocol):
-    """What a step may read. Reads are stable during one step, and see all earlier steps of the partition."""
+class StateReader(Protocol):
+    """What a turn may read. A read sees all earlier records of the partition, and gives the same during one turn."""
 
-    def conversation(self, conversation_id: str) -> Conversation | None: ...
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        """The conversation; None when nothing is known of it."""
+        ...
 
-    def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None: ...
+    def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
+        """The routing request; None when nothing is known of it."""
+        ...
 
-    def seen(self, key: str) -> Seen | None: ...
+    def seen(self, key: str) -> Seen | None:
+        """The entry of the table `seen` under this key (`keys.seen_key`); None when it is not there (any more)."""
+        ...

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import convert
 
 from schemas.records import OutboundEvent, TargetKind
-from streams.core.content.content import content_of
-from streams.core.model.entries import MESSAGE, ROUTING_RESULT, WITH_BODY, Content, Entry, RoutingAsk
+from streams.core.content.read import content_of
+from streams.core.model.entries import Content, Entry, RoutingAsk
+from streams.core.model.entry_types import MESSAGE, NEEDS_BODY, ROUTING_RESULT
 from streams.core.model.errors import Unparsable
 from streams.core.model.keys import record_id
 from streams.core.model.lenient import (
@@ -24,8 +25,6 @@ from streams.core.model.lenient import (
     compact_json,
     json_value,
 )
-
-ROUTING_REQUESTED = "RoutingRequested"
 
 
 class _Party(msgspec.Struct, gc=False, rename="camel"):
@@ -134,7 +133,7 @@ def _inside(entry_type: str, payload: msgspec.Raw) -> tuple[_Head, Content | Non
             content = None
         if content is not None:
             return text, content, None
-    elif entry_type not in WITH_BODY:
+    elif entry_type not in NEEDS_BODY:
         return _decode_head(payload), None, None
     body = _decode_body(payload)
     head = convert(body, _Head)
@@ -153,6 +152,8 @@ def _plain_text(body: _TextPayload) -> Content | None:
 
 def _strictest(outer: str | None, inner: str | None) -> str | None:
     """Of the two places for visibilityStrategy, the one that says something else than `Default`, be it nothing."""
+    if inner is None and (outer is None or outer == "Default"):
+        return outer  # so it is in nearly every event
     for strategy in (outer, inner):
         if strategy is not None and strategy != "Default":
             return strategy or _UNREADABLE
@@ -202,7 +203,7 @@ def lenient_entry(event: OutboundEvent) -> Entry:
         visibility=_strictest(_visibility(outer), _visibility(body)),
         recipients=_recipients(as_object(outer.get("recipients"))),
         message=content_of(body) if entry_type == MESSAGE else None,
-        body=body if entry_type in WITH_BODY or entry_type == MESSAGE else None,
+        body=body if entry_type in NEEDS_BODY else None,
     )
 
 

@@ -6,8 +6,8 @@ from schemas.records import OutboundEvent
 from streams.core.model.entries import Entry
 from streams.core.model.keys import record_id
 from streams.core.model.lenient import Object, as_filled_text, as_object, as_text
+from streams.core.model.routing_states import RoutingEvent
 from streams.core.model.state import RoutingResult
-from streams.core.routing.machine import Event
 
 _SUCCESS = frozenset({"None", "NoError", "NO_ERROR"})
 
@@ -35,11 +35,11 @@ def routing_result(event: OutboundEvent, entry: Entry) -> RoutingResult:
     )
 
 
-def _verdict(failure_type: str | None) -> Event:
+def _verdict(failure_type: str | None) -> RoutingEvent:
     """Success has to be said: a missing failureType is not success, whatever errorMessages holds."""
     if failure_type in _SUCCESS:
-        return Event.RESULT_SUCCESS
-    return Event.RESULT_CANCELLED if failure_type == "Cancelled" else Event.RESULT_FAILED
+        return RoutingEvent.RESULT_SUCCESS
+    return RoutingEvent.RESULT_CANCELLED if failure_type == "Cancelled" else RoutingEvent.RESULT_FAILED
 
 
 def _reason(body: Object) -> str | None:
@@ -68,7 +68,7 @@ class WorkResult(msgspec.Struct, frozen=True, gc=False):
     """The facts of a `RoutingWorkResult`: what became of the work that was offered. `event` is None when it tells
     nothing about a routing request."""
 
-    event: Event | None
+    event: RoutingEvent | None
     work_item_id: str | None
     routing_type: str | None
     queue_id: str | None
@@ -77,9 +77,9 @@ class WorkResult(msgspec.Struct, frozen=True, gc=False):
 
 
 _WORK_EVENTS = {
-    "Declined": Event.WORK_DECLINED,
-    "TransferError": Event.WORK_DECLINED,
-    "Accepted": Event.SEATED,
+    "Declined": RoutingEvent.WORK_DECLINED,
+    "TransferError": RoutingEvent.WORK_DECLINED,
+    "Accepted": RoutingEvent.SEATED,
 }
 
 

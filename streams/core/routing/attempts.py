@@ -8,9 +8,9 @@ fold of the log finds the same attempts.
 from typing import NamedTuple
 
 from schemas.records import DecisionKind
+from streams.core.model.routing_states import RoutingEvent
 from streams.core.model.rules import Rules
 from streams.core.model.state import MAX_MOMENTS, Decision, RoutingRequest
-from streams.core.routing.machine import Event
 
 MAX_ATTEMPTS = 1 + MAX_MOMENTS
 
@@ -35,7 +35,7 @@ def attempts_of(request: RoutingRequest, rules: Rules) -> list[Attempt]:
     left = [each for each in request.decisions if each.decided_at_ms < limit_ms]
     attempts = [Attempt(facts.created_at_ms, left.pop(0) if left else None)]
     for moment in sorted(request.moments, key=lambda each: each.at_ms):
-        if moment.event != Event.WORK_DECLINED or not _is_declined(attempts[-1], moment.at_ms):
+        if moment.event != RoutingEvent.WORK_DECLINED or not _is_declined(attempts[-1], moment.at_ms):
             continue
         while left and left[0].decided_at_ms < moment.at_ms - rules.skew_ms:
             del left[0]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from schemas.records import TargetKind
+from streams.core.model.routing_states import RoutingEvent
 from streams.core.model.rules import Rules
 from streams.core.model.state import MAX_RESULTS, RequestFacts, RoutingRequest, RoutingResult
-from streams.core.routing.machine import Event
 from streams.core.routing.requests import is_seated
 
 
@@ -63,7 +63,7 @@ def is_closed(request: RoutingRequest) -> bool:
     """True when no further result can be bound to it: it failed, was cancelled, or someone joined."""
     if is_seated(request) or len(request.results) >= MAX_RESULTS:
         return True
-    return bool(request.results) and request.results[-1].verdict != Event.RESULT_SUCCESS
+    return bool(request.results) and request.results[-1].verdict != RoutingEvent.RESULT_SUCCESS
 
 
 def _created(request: RoutingRequest) -> int:
@@ -91,7 +91,7 @@ def _can_be_revised(result: RoutingResult, request: RoutingRequest) -> bool:
     Not by a result that names someone else: that one may be ahead of its own request, and a contact outside never
     joins, so that the request of long ago would swallow it.
     """
-    if not request.results or result.verdict == Event.RESULT_SUCCESS:
+    if not request.results or result.verdict == RoutingEvent.RESULT_SUCCESS:
         return False
     return request.facts is None or not _names_another(result, request.facts)
 
@@ -149,7 +149,7 @@ def _is_for_anyone(request: RoutingRequest) -> bool:
     """True when whoever joins may be who was asked for. A contact outside never joins."""
     kind = None if request.facts is None else request.facts.target_kind
     if kind == TargetKind.REP:
-        return any(moment.event == Event.WORK_DECLINED for moment in request.moments)
+        return any(moment.event == RoutingEvent.WORK_DECLINED for moment in request.moments)
     return kind != TargetKind.EXTERNAL
 
 

@@ -1,7 +1,9 @@
-"""What a routing request tells the world: its task, its answer to Salesforce, its outcome.
+"""What a routing request makes the processor send: tasks for the router, answers and calls to Salesforce, outcomes.
 
-`tell` compares what the facts ask for with what has been told, and adds the difference. The wall clock only holds
-outputs back here: nothing leaves whose time is over.
+`Told` keeps what a request has sent. `send_due_outputs` compares it with what the request's facts ask for, sends the
+difference, and stores the request. Each `with_…_sent` returns the request with its output noted in `Told`; it returns
+the same object when there was nothing to send. The wall clock only holds outputs back here: nothing is sent when its
+time is over.
 """
 
 from collections.abc import Sequence
@@ -9,57 +11,77 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from schemas.records import DecisionKind, RoutingOutcome, RoutingTask
+from streams.core.model.routing_states import RoutingEvent, RoutingState
 from streams.core.model.rules import Rules
 from streams.core.model.state import RequestFacts, RoutingRequest
-from streams.core.model.step import Step
+from streams.core.model.turn import Turn
 from streams.core.routing.attempts import attempts_of, declined_user_ids
-from streams.core.routing.calls import REFUSED_TEXT, SILENT_TEXT, routing_result
-from streams.core.routing.machine import Event, Happening, State
+from streams.core.routing.bodies import REFUSED_TEXT, SILENT_TEXT, routing_result_body
+from streams.core.routing.join import is_closed
+from streams.core.routing.machine import Happening
+from streams.core.routing.operations import CallKind, call_name, request_call
 from streams.core.routing.requests import answer_by_ms, deadline_ms, decision_of, folding, settled_at_ms
-from streams.core.routing.work import offer, offer_again, release, undo
+from streams.core.routing.work import (
+    with_declined_reps_removed,
+    with_work_offered,
+    with_work_offered_again,
+    with_work_taken_back,
+)
 
 _UNCONFIRMED = "accepted, but Salesforce reported neither success nor failure"
 _EXPIRED = "read after its time was over"
 
 
-def tell(request: RoutingRequest, now_ms: int, rules: Rules, step: Step, *, first_sight: bool = False) -> None:
-    """Put the request into the step, with the outputs that are due and have not left yet.
+def send_due_outputs(turn: Turn) -> None:
+    """Send what the changed requests of this turn make due and have not sent yet, and store these requests.
 
-    `first_sight` is true when its event has just been read: only then may its first `RoutingTask` leave.
+    Called once, at the end of the turn. Requests that no result can be bound to any more leave `open_request_ids`.
     """
+    closed = set()
+    for request in turn.changed_requests():
+        turn.requests.append(_with_due_outputs_sent(turn, request))
+        if turn.is_open(request) and is_closed(request):
+            closed.add(request.request_id)
+    if closed:
+        turn.close_requests(closed)
+
+
+def _with_due_outputs_sent(turn: Turn, request: RoutingRequest) -> RoutingRequest:
+    """The order is the one in which Salesforce and the partner must see them."""
     facts = request.facts
-    if facts is not None:
-        if first_sight:
-            request = _tell_task(request, facts, now_ms, rules, step)
-        request = _tell_answer(request, facts, now_ms, rules, step)
-        if request.moments:
-            request = _ask_again(request, facts, now_ms, rules, step)
-            request = offer_again(request, facts, now_ms, rules, step)
-            request = release(request, facts, now_ms, rules, step)
-        request = _tell_outcome(request, facts, rules, step)
-        request = undo(request, facts, now_ms, rules, step)
-    step.requests.append(request)
-
-
-def _tell_task(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
-    """Hand an open request to the partner's router, while there is time for an answer."""
-    if request.state != State.OPEN or now_ms >= answer_by_ms(facts, rules):
+    if facts is None:
         return request
-    step.outputs.append(_task(request, facts, rules))
-    step.counts.append(("task", facts.target_kind))
+    request = _with_answer_sent(turn, request, facts)
+    if request.moments:
+        request = _with_task_sent_again(turn, request, facts)
+        request = with_work_offered_again(turn, request, facts)
+        request = with_declined_reps_removed(turn, request, facts)
+    request = _with_outcome_sent(turn, request, facts)
+    return with_work_taken_back(turn, request, facts)
+
+
+def with_task_sent(turn: Turn, request: RoutingRequest, facts: RequestFacts) -> RoutingRequest:
+    """Hand an open request to the partner's router, while there is time for an answer.
+
+    Only when the request's event has just been read: a router that was not asked then is not asked by a timer later.
+    """
+    if request.state != RoutingState.OPEN or turn.now_ms >= answer_by_ms(facts, turn.rules):
+        return request
+    turn.emit(_task(request, facts, turn.rules))
+    turn.count("task", facts.target_kind)
     return replace(request, told=replace(request.told, task=True))
 
 
-def _ask_again(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
+def _with_task_sent_again(turn: Turn, request: RoutingRequest, facts: RequestFacts) -> RoutingRequest:
     """Ask the router once more when its offer was declined, while there is time for an answer."""
-    attempts = attempts_of(request, rules)
+    attempts = attempts_of(request, turn.rules)
     again = len(attempts) - 1
     if again <= request.told.asked_again or attempts[-1].decision is not None:
         return request
-    if request.state != State.CLAIMED or now_ms >= answer_by_ms(facts, rules):
+    if request.state != RoutingState.CLAIMED or turn.now_ms >= answer_by_ms(facts, turn.rules):
         return request
-    step.outputs.append(_task(request, facts, rules, declined_by=declined_user_ids(attempts), again=again))
-    step.counts.append(("task_again", facts.target_kind))
+    turn.emit(_task(request, facts, turn.rules, declined_by=declined_user_ids(attempts), again=again))
+    turn.count("task_again", facts.target_kind)
     return replace(request, told=replace(request.told, asked_again=again))
 
 
@@ -87,50 +109,52 @@ def _task(
     )
 
 
-def _tell_answer(request: RoutingRequest, facts: RequestFacts, now_ms: int, rules: Rules, step: Step) -> RoutingRequest:
-    """Answer Salesforce once: the router's decision, or a refusal when it stayed silent. Never at or after 60 s."""
-    told = request.told
-    if told.answer is not None or request.state not in _ANSWERED or now_ms >= deadline_ms(facts, rules):
+def _with_answer_sent(turn: Turn, request: RoutingRequest, facts: RequestFacts) -> RoutingRequest:
+    """Answer Salesforce once: the router's decision, or a refusal when it stayed silent. Never at or after 60 s.
+
+    For an acceptance the calls that bring the work to the rep go first.
+    """
+    told, rules = request.told, turn.rules
+    if told.answer is not None or request.state not in _ANSWERED or turn.now_ms >= deadline_ms(facts, rules):
         return request
     decision = decision_of(request, rules)
     success = decision is not None and decision.decision == DecisionKind.ACCEPT
-    if (request.state == State.CLAIMED) is not success:
+    if (request.state == RoutingState.CLAIMED) is not success:
         return request  # claimed again after a decline, without a decision of ours: nothing to answer
-    call = routing_result(
+    body = routing_result_body(
         request,
         facts,
         success=success,
         externally_routed=decision is not None and success and decision.externally_routed,
         error_message=SILENT_TEXT if decision is None else decision.reason or REFUSED_TEXT,
-        caused_at_ms=answer_by_ms(facts, rules) if decision is None else decision.decided_at_ms,
-        rules=rules,
     )
-    if call is None:
+    if body is None:
         if told.answer_waits:
             return request
-        step.counts.append(("answer_waits", "work_item_unknown"))
+        turn.count("answer_waits", "work_item_unknown")
         return replace(request, told=replace(told, answer_waits=True))
     if success:
-        request = offer(request, facts, decision, rules, step)
+        request = with_work_offered(turn, request, facts, decision)
         told = request.told
-    step.outputs.append(call)
+    caused_at_ms = answer_by_ms(facts, rules) if decision is None else decision.decided_at_ms
+    turn.emit(request_call(call_name(CallKind.ROUTING_RESULT), request, facts, body, caused_at_ms, rules))
     answer = DecisionKind.ACCEPT if success else DecisionKind.REFUSE
-    step.counts.append(("answer", answer.value))
+    turn.count("answer", answer.value)
     return replace(request, told=replace(told, answer=answer.value))
 
 
-_ANSWERED = (State.CLAIMED, State.REFUSED, State.TIMED_OUT)
+_ANSWERED = (RoutingState.CLAIMED, RoutingState.REFUSED, RoutingState.TIMED_OUT)
 
 
-def _tell_outcome(request: RoutingRequest, facts: RequestFacts, rules: Rules, step: Step) -> RoutingRequest:
+def _with_outcome_sent(turn: Turn, request: RoutingRequest, facts: RequestFacts) -> RoutingRequest:
     """Publish the outcome when it is new, with the next revision when it corrects one."""
     told = request.told
     if request.outcome is None or request.outcome == told.outcome:
         return request
-    settled_by = folding(request, rules).settled_by
+    settled_by = folding(request, turn.rules).settled_by
     if settled_by is None:
         return request
-    step.outputs.append(
+    turn.emit(
         RoutingOutcome(
             request_id=request.request_id,
             revision=told.revision,
@@ -150,17 +174,17 @@ def _tell_outcome(request: RoutingRequest, facts: RequestFacts, rules: Rules, st
             result_event_uuid=settled_by.result_event_uuid,
         )
     )
-    step.counts.append(("outcome", request.outcome))
+    turn.count("outcome", request.outcome)
     return replace(request, told=replace(told, outcome=request.outcome, revision=told.revision + 1))
 
 
 def _reason(settled_by: Happening) -> str | None:
     match settled_by.event:
-        case Event.REQUESTED_LATE:
+        case RoutingEvent.REQUESTED_LATE:
             return _EXPIRED
-        case Event.ANSWER_BY_PASSED:
+        case RoutingEvent.ANSWER_BY_PASSED:
             return SILENT_TEXT
-        case Event.WINDOW_PASSED:
+        case RoutingEvent.WINDOW_PASSED:
             return _UNCONFIRMED
         case _:
             return settled_by.reason

@@ -1,12 +1,13 @@
-"""One routing request from its facts: history, state, deadlines. No correlation (join.py), no outputs (answers.py).
+"""One routing request from its facts: history, state, deadlines. `join` binds results to it, `outputs` sends for it.
 
-Every function takes a request and returns a new one; `refreshed` computes what follows from the facts and is called
-after each change of them.
+Each `with_…` takes a request and returns a new one with one more fact. `refreshed` computes what follows from the
+facts, and is called after each change of them.
 """
 
 from msgspec.structs import replace
 
 from schemas.records import CallOutcome, DecisionKind
+from streams.core.model.routing_states import RoutingEvent, RoutingState
 from streams.core.model.rules import Rules
 from streams.core.model.state import (
     MAX_DECISIONS,
@@ -18,7 +19,7 @@ from streams.core.model.state import (
     RoutingRequest,
     RoutingResult,
 )
-from streams.core.routing.machine import Event, Folded, Happening, State, fold
+from streams.core.routing.machine import Folded, Happening, fold
 
 # Order of facts with the same millisecond: a decision or result made exactly at a deadline is too late for it, but a
 # result exactly at the end of its window still counts.
@@ -78,7 +79,7 @@ def with_result(request: RoutingRequest, result: RoutingResult, rules: Rules) ->
 
 
 def with_moment(
-    request: RoutingRequest, event: Event, at_ms: int, rules: Rules, subject: str | None = None
+    request: RoutingRequest, event: RoutingEvent, at_ms: int, rules: Rules, subject: str | None = None
 ) -> RoutingRequest:
     """The request with something that happened to it; the same object when it holds as many as it may."""
     if len(request.moments) >= MAX_MOMENTS:
@@ -119,7 +120,7 @@ def is_over(request: RoutingRequest, rules: Rules) -> bool:
 
 def is_seated(request: RoutingRequest) -> bool:
     """True when someone joined after its last success."""
-    return any(moment.event == Event.SEATED for moment in request.moments)
+    return any(moment.event == RoutingEvent.SEATED for moment in request.moments)
 
 
 def refreshed(request: RoutingRequest, rules: Rules) -> RoutingRequest:
@@ -141,13 +142,13 @@ def refreshed(request: RoutingRequest, rules: Rules) -> RoutingRequest:
 
 
 def settled_at_ms(facts: RequestFacts, settled_by: Happening) -> int:
-    """Event time of what settled a request; for one that came too late, when that showed."""
-    return facts.received_at_ms if settled_by.event is Event.REQUESTED_LATE else settled_by.at_ms
+    """Event time of what settled a request, epoch ms. A request that came too late is settled when it is received."""
+    return facts.received_at_ms if settled_by.event is RoutingEvent.REQUESTED_LATE else settled_by.at_ms
 
 
 def folding(request: RoutingRequest, rules: Rules) -> Folded:
     """Its history folded over the transition table."""
-    start = State.ORPHAN if request.result_came_first else State.NEW
+    start = RoutingState.ORPHAN if request.result_came_first else RoutingState.NEW
     return fold(_history(request, rules), start)
 
 
@@ -158,24 +159,22 @@ def _history(request: RoutingRequest, rules: Rules) -> list[Happening]:
         return []
     created = facts.created_at_ms
     late = facts.received_at_ms - created >= rules.answer_by_ms
-    history = [Happening(created, _REQUEST, Event.REQUESTED_LATE if late else Event.REQUESTED)]
+    history = [Happening(created, _REQUEST, RoutingEvent.REQUESTED_LATE if late else RoutingEvent.REQUESTED)]
     decision = decision_of(request, rules)
     if decision is not None:
         accepted = decision.decision == DecisionKind.ACCEPT
-        event = Event.ACCEPTED if accepted else Event.REFUSED
+        event = RoutingEvent.ACCEPTED if accepted else RoutingEvent.REFUSED
         history.append(Happening(max(created, decision.decided_at_ms), _DECISION, event, decision.reason))
     for result in request.results:
-        at_ms = max(created, result.created_at_ms)
-        history.append(
-            Happening(at_ms, _RESULT, Event(result.verdict), result.reason, result.failure_type, result.event_uuid)
-        )
+        at_ms, verdict = max(created, result.created_at_ms), RoutingEvent(result.verdict)
+        history.append(Happening(at_ms, _RESULT, verdict, result.reason, result.failure_type, result.event_uuid))
     for moment in request.moments:
-        reason = END_USER_ENDED if moment.event == Event.SESSION_ENDED else None
-        history.append(Happening(max(created, moment.at_ms), _MOMENT, Event(moment.event), reason))
+        reason = END_USER_ENDED if moment.event == RoutingEvent.SESSION_ENDED else None
+        history.append(Happening(max(created, moment.at_ms), _MOMENT, RoutingEvent(moment.event), reason))
     if request.passed_ms is not None:
-        history.append(Happening(answer_by_ms(facts, rules), _ANSWER_BY, Event.ANSWER_BY_PASSED))
+        history.append(Happening(answer_by_ms(facts, rules), _ANSWER_BY, RoutingEvent.ANSWER_BY_PASSED))
         if request.passed_ms >= window_end_ms(facts, rules):
-            history.append(Happening(window_end_ms(facts, rules), _WINDOW, Event.WINDOW_PASSED))
+            history.append(Happening(window_end_ms(facts, rules), _WINDOW, RoutingEvent.WINDOW_PASSED))
     return history
 
 

@@ -85,6 +85,12 @@ def test_a_type_that_was_not_published_has_a_row_of_zeros() -> None:
     assert (rows["FlagLower"].expected, rows["Note"].published) == ("withhold", 1)
 
 
+def test_the_processor_and_the_ledger_that_judges_it_give_each_type_the_same_class() -> None:
+    words = [(name, expectation.value.partition("_")[0]) for name, expectation in EXPECTED_OF.items()]
+    shown = [(row.entry_type, row.expected) for row in counted([]).values()]
+    assert shown == [*words, ("RoutingRequested", "routing"), ("(unknown)", "withhold")]
+
+
 def test_the_types_are_those_of_the_public_schema() -> None:
     path = SchemaFile().public_schema
     if not path.is_file():

@@ -12,7 +12,7 @@ from byoc.explain.reading import read_event
 from connectors.sinks.interaction.sink import APIS
 from schemas.records import OutboundEvent
 from streams.core.model.details import Mark, milliseconds
-from streams.core.model.entries import KNOWN
+from streams.core.model.entry_types import ENTRY_TYPES
 from streams.core.model.rules import Rules
 from tests.support.content import lost
 from tests.support.domain import (
@@ -335,4 +335,4 @@ def test_29_the_seven_types_of_the_first_contract_are_never_withheld_as_unknown(
 
 
 def test_29_all_20_types_are_known() -> None:
-    assert len(KNOWN - {"TypingStarted", "TypingStopped"}) == 20
+    assert len([row for row in ENTRY_TYPES.values() if row.in_schema]) == 20

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from streams.core.content.content import content_of
 from streams.core.content.formats import FORMATS
+from streams.core.content.read import content_of
 from tests.support.content import lost
 from tests.support.domain import Partition, envelope, event, static_body
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from streams.core.content.content import content_of
 from streams.core.content.formats import FORMATS
+from streams.core.content.read import content_of
 from tests.support.content import lost
 from tests.support.sources import ROOT
 
@@ -248,7 +248,7 @@ def test_each_format_becomes_the_shape_that_the_document_shows(message: Any, exa
 
 
 def test_the_document_shows_every_format() -> None:
-    assert {example["format"] for example in EXAMPLES} == {word for word, _ in FORMATS.values()}
+    assert {example["format"] for example in EXAMPLES} == {each.word for each in FORMATS.values()}
 
 
 def test_an_option_of_a_question_says_where_it_leads_and_keeps_its_number() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from schemas.records import SalesforceCall
 from simulator.service import request_bodies as bodies
 from streams.core.model.rules import Rules
-from streams.core.routing.calls import Kind
+from streams.core.routing.operations import OPERATIONS
 from tests.support.domain import (
     END_USER,
     REP,
@@ -66,8 +66,7 @@ def every_call() -> list[SalesforceCall]:
 def test_the_simulated_service_takes_every_call_that_the_core_makes() -> None:
     calls = every_call()
     read = {(call.api, call.method): READERS[call.api, call.method](call.body.encode()) for call in calls}
-    assert read.keys() == READERS.keys()
-    assert len(Kind) == len({name for call in calls for name in [(call.api, call.method)] if call.request_id})
+    assert read.keys() == READERS.keys() == {(row.api, row.method) for row in OPERATIONS.values()}
     work, session_ask = read["agentWork", "POST"], read["messagingSession", "POST"]
     assert work.work_item_id == WORK_ITEM
     assert (session_ask.end_user_subject, session_ask.session_id) == (END_USER, WORK_ITEM)

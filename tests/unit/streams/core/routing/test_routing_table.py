@@ -4,16 +4,17 @@ import pytest
 
 from schemas.records import Outcome
 from streams.core.model.errors import RoutingTableError
-from streams.core.routing.machine import TRANSITIONS, Event, Happening, State, advance, fold
+from streams.core.model.routing_states import RoutingEvent, RoutingState
+from streams.core.routing.machine import TRANSITIONS, Happening, advance, fold
 from tests.support.routing_page import routing_table
 from tests.support.sources import ROOT
 
-S, E, OUT = State, Event, Outcome
+S, E, OUT = RoutingState, RoutingEvent, Outcome
 RESULTS = (E.RESULT_SUCCESS, E.RESULT_CANCELLED, E.RESULT_FAILED)
 REQUESTS = (E.REQUESTED, E.REQUESTED_LATE)
 
 # state -> event -> (next, outcome settled); what is not listed stays as it is
-MOVES: dict[State, dict[Event, tuple[State, Outcome | None]]] = {
+MOVES: dict[RoutingState, dict[RoutingEvent, tuple[RoutingState, Outcome | None]]] = {
     S.OPEN: {
         E.ACCEPTED: (S.CLAIMED, None),
         E.REFUSED: (S.REFUSED, OUT.REFUSED),
@@ -60,19 +61,19 @@ EVERY_PAIR = [(state, event) for state in MOVES for event in E if (state, event)
 
 
 @pytest.mark.parametrize(("state", "event"), EVERY_PAIR, ids=lambda value: value.name)
-def test_each_row_leads_where_the_reference_says(state: State, event: Event) -> None:
+def test_each_row_leads_where_the_reference_says(state: RoutingState, event: RoutingEvent) -> None:
     expected = MOVES[state].get(event, (state, None))
     assert advance(state, event) == expected
 
 
 @pytest.mark.parametrize("state", [S.NEW, S.ORPHAN], ids=lambda value: value.name)
-def test_a_request_starts_open_or_expired(state: State) -> None:
+def test_a_request_starts_open_or_expired(state: RoutingState) -> None:
     assert advance(state, E.REQUESTED) == (S.OPEN, None)
     assert advance(state, E.REQUESTED_LATE) == (S.EXPIRED, OUT.EXPIRED)
 
 
 @pytest.mark.parametrize("event", RESULTS, ids=lambda value: value.name)
-def test_a_result_without_a_request_is_an_orphan(event: Event) -> None:
+def test_a_result_without_a_request_is_an_orphan(event: RoutingEvent) -> None:
     assert advance(S.NEW, event) == (S.ORPHAN, None)
 
 
@@ -88,7 +89,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("state", "event"), UNKNOWN, ids=lambda value: value.name)
-def test_an_unknown_pair_raises_and_names_both(state: State, event: Event) -> None:
+def test_an_unknown_pair_raises_and_names_both(state: RoutingState, event: RoutingEvent) -> None:
     with pytest.raises(RoutingTableError, match=f"event {event} in state {state}"):
         advance(state, event)
 

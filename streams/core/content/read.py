@@ -1,4 +1,4 @@
-"""The content of a Message in one shape of our own, whatever its format, and the plain text every channel can show.
+"""Reads the content of a Message: one shape of our own whatever its format, and the plain text every channel can show.
 
 Attachment urls are secrets of the customer: they belong here and in no log.
 """
@@ -9,9 +9,9 @@ from streams.core.content.taking import Part, shaped
 from streams.core.model.entries import Content
 from streams.core.model.lenient import Object, as_filled_text, as_object, as_text, compact_json
 
-# messageType -> the field its content is in. Answers (…ResponseMessage) come from the end user and are not content.
+# messageType -> the field its content is in. The end user's responses (…ResponseMessage) are not content.
 CONTAINERS = {"StaticContentMessage": "staticContent", "ChoicesMessage": "choices", "FormMessage": "form"}
-ANSWERS = frozenset({"ChoicesResponseMessage", "FormResponseMessage"})
+RESPONSES = frozenset({"ChoicesResponseMessage", "FormResponseMessage"})
 _PLAIN = frozenset({"format", "in_reply_to", "text"})
 
 
@@ -42,10 +42,10 @@ def content_of(body: Object) -> Content | None:
 def _shape(message: Part, container: str) -> Object:
     """The message in our shape. `in_reply_to` is what an answer has to name as its inReplyToMessageId."""
     static = message.part(container) or Part({})
-    word, build = FORMATS[static.text("formatType") or ""]
+    found = FORMATS[static.text("formatType") or ""]
     message.drop("messageType", frozenset(CONTAINERS))
     fields = {
-        "format": word,
+        "format": found.word,
         "in_reply_to": message.text("id"),
         "replies_to": message.text("inReplyToMessageId"),
         "category": message.text("contentCategory"),
@@ -53,7 +53,7 @@ def _shape(message: Part, container: str) -> Object:
         "references": [
             shaped(each, id=each.text("id"), record_id=each.text("recordId")) for each in message.parts("references")
         ],
-        **build(static),
+        **found.build(static),
     }
     message.keep(container, static.left())
     return shaped(message, **fields)

@@ -1,9 +1,9 @@
-"""Routing requests come and are decided: `RoutingRequested` events and `RoutingDecision` records."""
+"""Takes `RoutingRequested` events and the router's `RoutingDecision` records."""
 
 from msgspec.structs import replace
 
 from schemas.records import DecisionKind, OutboundEvent, RoutingDecision
-from streams.core.model.entries import RoutingAsk
+from streams.core.model.entries import ROUTING_REQUESTED, RoutingAsk
 from streams.core.model.keys import digest, record_id
 from streams.core.model.rules import Rules
 from streams.core.model.session import with_work_item, work_item_id
@@ -14,56 +14,47 @@ from streams.core.model.state import (
     Decision,
     RequestFacts,
     RoutingRequest,
-    State,
 )
-from streams.core.model.step import Step
+from streams.core.model.turn import Turn
 from streams.core.routing.attempts import attempts_of
 from streams.core.routing.join import fits_late, is_closed
-from streams.core.routing.outputs import tell
+from streams.core.routing.outputs import with_task_sent
 from streams.core.routing.requests import decision_of, with_decision, with_facts, with_result
 
 _MESSAGING_SESSION = "0Mw"  # the key prefix of the only record that is a work item here
 _DECISIONS = frozenset(kind.value for kind in DecisionKind)
 
 
-def open_request(
-    state: State,
-    event: OutboundEvent,
-    ask: RoutingAsk,
-    conversation: Conversation,
-    now_ms: int,
-    rules: Rules,
-    step: Step,
-) -> None:
-    """Take a routing request: keep its facts, bind results that came before it, hand it to the router if it is open."""
+def take_request(turn: Turn, event: OutboundEvent, ask: RoutingAsk, conversation: Conversation) -> None:
+    """Take a routing request: keep its facts, bind results that came before it, hand it to the router if it is open.
+
+    `conversation` is the request's, with what its event has told about it.
+    """
     request_id = _request_id(event, ask)
-    held = state.request(event.conversation_id, request_id)
+    held = turn.state.request(event.conversation_id, request_id)
     if held is not None and held.facts is not None:
-        step.counts.append(("repeated", "RoutingRequested"))
+        turn.count("repeated", ROUTING_REQUESTED)
         return
     named = record_id(ask.work_record_id) if (ask.work_record_id or "").startswith(_MESSAGING_SESSION) else None
     conversation, attempt = _attempted(with_work_item(conversation, named, event.created_at_ms), ask.routing_type)
-    request = with_facts(
-        held or RoutingRequest(event.conversation_id, request_id),
-        _facts(event, ask, conversation, attempt),
-        named or work_item_id(conversation),
-        rules,
-    )
-    request, conversation = _with_orphans(request, conversation, rules)
+    facts = _facts(event, ask, conversation, attempt)
+    request = held or RoutingRequest(event.conversation_id, request_id)
+    request = with_facts(request, facts, named or work_item_id(conversation), turn.rules)
+    request, conversation = _with_orphans(request, conversation, turn.rules)
     if not is_closed(request):
         opened = (*conversation.open_request_ids, request_id)[-MAX_OPEN_REQUESTS:]
         conversation = replace(conversation, open_request_ids=opened)
     active_ms = max(conversation.last_activity_ms, event.created_at_ms)
-    step.counts.append(("requested", ask.target_kind))
-    tell(request, now_ms, rules, step, first_sight=True)
-    step.conversation = replace(conversation, last_activity_ms=active_ms)
+    turn.count("requested", ask.target_kind)
+    turn.put_request(with_task_sent(turn, request, facts))
+    turn.put_conversation(replace(conversation, last_activity_ms=active_ms))
 
 
 def _request_id(event: OutboundEvent, ask: RoutingAsk) -> str:
     """`channelData.eventId`; else derived from the event. The key separator cannot be part of it."""
     named = ask.event_id
     if named is None or "|" in named:
-        return digest("RoutingRequested", event.conversation_id, named or event.event_uuid)
+        return digest(ROUTING_REQUESTED, event.conversation_id, named or event.event_uuid)
     return named
 
 
@@ -114,12 +105,12 @@ def _with_orphans(
     return request, replace(conversation, orphans=tuple(waiting))
 
 
-def decide(state: State, record: RoutingDecision, now_ms: int, rules: Rules, step: Step) -> None:
+def take_decision(turn: Turn, record: RoutingDecision) -> None:
     """Take a decision of the partner's router. The first made in time counts; it may be read before its request."""
     if record.decision not in _DECISIONS:
-        step.counts.append(("decision", "unknown"))
+        turn.count("decision", "unknown")
         return
-    held = state.request(record.conversation_id, record.request_id)
+    held = turn.state.request(record.conversation_id, record.request_id)
     request = held or RoutingRequest(record.conversation_id, record.request_id)
     decision = Decision(
         decision_id=record.decision_id,
@@ -129,18 +120,18 @@ def decide(state: State, record: RoutingDecision, now_ms: int, rules: Rules, ste
         user_id=record.user_id,
         externally_routed=record.externally_routed,
     )
-    decided = with_decision(request, decision, rules)
+    decided = with_decision(request, decision, turn.rules)
     if decided is request:
         again = any(each.decision_id == record.decision_id for each in request.decisions)
-        taken = decision_of(request, rules) is not None
-        step.counts.append(("decision", "repeated" if again else "superseded" if taken else "late"))
+        taken = decision_of(request, turn.rules) is not None
+        turn.count("decision", "repeated" if again else "superseded" if taken else "late")
         return
-    step.counts.append(("decision", _became(decided, record, rules)))
-    tell(decided, now_ms, rules, step)
+    turn.count("decision", _counted_as(decided, record, turn.rules))
+    turn.put_request(decided)
 
 
-def _became(decided: RoutingRequest, record: RoutingDecision, rules: Rules) -> str:
-    """What a decision that is kept is for now: a later decline can still make one count that was superseded."""
+def _counted_as(decided: RoutingRequest, record: RoutingDecision, rules: Rules) -> str:
+    """What a decision that is kept counts as now. A later decline can still make a superseded one take effect."""
     if decided.facts is None:
         return "early"
     counting = [each.decision for each in attempts_of(decided, rules) if each.decision is not None]
