@@ -7,12 +7,13 @@ from aiohttp import ClientError, ClientTimeout
 
 from streams.runtime.app import ExactlyOnceApp
 from streams.runtime.consumer import partition_of
+from streams.web.foreign import Request
 
 PEER_TIMEOUT = ClientTimeout(total=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PeerAnswer:
     """What another worker answered."""
 
     status: int
@@ -23,6 +24,7 @@ class Ownership:
     """Partition ownership as the assignor spread it, and this worker's readiness."""
 
     def __init__(self, app: ExactlyOnceApp, changelog_topic: str) -> None:
+        """Whoever reads a partition of `changelog_topic` owns the keys of that partition number."""
         self._app = app
         self._changelog_topic = changelog_topic
 
@@ -45,7 +47,7 @@ class Ownership:
         """The partition number of a conversation."""
         return partition_of(conversation_id.encode(), self._app.conf.topic_partitions)
 
-    async def answer_of_owner(self, conversation_id: str, request: Any) -> Answer | None:
+    async def answer_of_owner(self, conversation_id: str, request: Request) -> PeerAnswer | None:
         """The owning worker's answer, or None when this worker owns the key (or the caller asked just this one)."""
         if "local" in request.query:
             return None
@@ -55,9 +57,9 @@ class Ownership:
         for url, topics in self._app.assignor.tables_metadata().items():
             if partition in topics.get(self._changelog_topic, ()):
                 return await self._ask(str(url), request)
-        return Answer(503, {"error": f"partition {partition} has no owner at this moment; try again"})
+        return PeerAnswer(503, {"error": f"partition {partition} has no owner at this moment; try again"})
 
-    async def answers_of_peers(self, request: Any) -> list[dict[str, Any]]:
+    async def answers_of_peers(self, request: Request) -> list[dict[str, Any]]:
         """The local answers of all other workers that answered with 200."""
         own = str(self._app.conf.canonical_url).rstrip("/")
         urls = {str(url).rstrip("/") for url in self._app.assignor.tables_metadata()}
@@ -69,11 +71,11 @@ class Ownership:
         covered = {partition.number for partition in self._app.partitions}
         return sorted(covered.union(*(peer["partitions"] for peer in peers)))
 
-    async def _ask(self, url: str, request: Any) -> Answer:
+    async def _ask(self, url: str, request: Request) -> PeerAnswer:
         query = {**request.query, "local": "1"}
         target = f"{url.rstrip('/')}{request.url.path}"
         try:
             async with self._app.http_client.get(target, params=query, timeout=PEER_TIMEOUT) as response:
-                return Answer(response.status, await response.json())
+                return PeerAnswer(response.status, await response.json())
         except (ClientError, TimeoutError) as error:
-            return Answer(503, {"error": f"asking the owning worker at {url}: {error!r}; try again"})
+            return PeerAnswer(503, {"error": f"asking the owning worker at {url}: {error!r}; try again"})

@@ -13,10 +13,12 @@ class DueHeap:
     """State keys by the time they want to be looked at."""
 
     def __init__(self) -> None:
+        """Empty."""
         self._heap: list[tuple[int, tuple[str, str]]] = []
         self._hints: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
+        """How many keys have a hint."""
         return len(self._hints)
 
     def add(self, due_ms: int, table: str, key: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.runtime.timers import DueHeap
+from streams.runtime.due_heap import DueHeap
 
 
 def heap_of(*entries: tuple[int, str, str]) -> DueHeap:
