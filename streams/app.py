@@ -10,9 +10,9 @@ from streams.metrics import Metrics
 from streams.processor import Processor, output_topics
 from streams.runtime.app import ExactlyOnceApp
 from streams.runtime.ticket import Ticket
+from streams.runtime.timers import Timers
 from streams.settings import StreamsSettings
 from streams.state.tables import Tables
-from streams.timers import Timers
 from streams.web.queries import add_queries
 
 
@@ -28,7 +28,7 @@ def create_app(settings: StreamsSettings, web_port: int) -> ExactlyOnceApp:
     tables = Tables(app, settings.partitions)
     metrics = Metrics()
     processor = Processor(tables, topics, rules, clock.now_ms, metrics)
-    timers = Timers(app, tables, processor, clock.now_ms)
+    timers = Timers(app, tables.due_times, processor.expire, clock.now_ms)
 
     def recover() -> None:
         tables.recover()

@@ -9,10 +9,34 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from streams.runtime.partitions import Partitions
 from streams.runtime.records import TopicPartition
 from streams.state.store import FaustStore
 
 # -- Faust
+
+
+class Message(Protocol):
+    """`faust.types.tuples.Message`: what the transport hands to Faust's queues."""
+
+    value: object
+
+
+class Watermarks(Protocol):
+    """Our `Consumer`, which has no type of its own: its base class has none."""
+
+    def watermark_ms(self, partition: int, now_ms: int) -> int:
+        """The event time up to which the inputs of a partition number have been taken, epoch ms."""
+
+
+class RunningApp(Protocol):
+    """Our `ExactlyOnceApp` while it runs, which has no type of its own either."""
+
+    partitions: Partitions
+    consumer: Watermarks
+    should_stop: bool
+    rebalancing: bool
+    in_recovery: bool
 
 
 class Table(Protocol):

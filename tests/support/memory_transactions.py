@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from streams.runtime.errors import TransactionLost
 
-Record = tuple[str, bytes | None, bytes | None]
+Record = tuple[str, bytes | str | None, bytes | None]
 
 
 class Overlap(Exception):
@@ -44,6 +44,7 @@ class MemoryTransactions:
         self.asked = threading.Event()
         self.failure: Exception | None = None
         self.open: list[Record] = []
+        self.headers: list[list[tuple[str, bytes]]] = []  # of each record in `open`
         self._offsets: dict[tuple[str, int], int] = {}
         self._is_begun = True
         self._queue_size = queue_size
@@ -60,7 +61,7 @@ class MemoryTransactions:
         self,
         topic: str,
         value: bytes | None,
-        key: bytes | None = None,
+        key: bytes | str | None = None,
         partition: int = -1,
         headers: list[tuple[str, bytes]] | None = None,
     ) -> None:
@@ -71,6 +72,7 @@ class MemoryTransactions:
                 raise BufferError
             self._queued += 1
             self.open.append((topic, key, value))
+            self.headers.append(headers or [])
 
     def send_offsets(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Into the open transaction."""
@@ -86,7 +88,7 @@ class MemoryTransactions:
             self.cluster.records += self.open
             self.cluster.offsets.update(self._offsets)
             self.cluster.commits += 1
-            self.open, self._offsets, self._queued = [], {}, 0
+            self.open, self.headers, self._offsets, self._queued = [], [], {}, 0
             self._is_begun = False
 
     def begin(self) -> None:
@@ -99,7 +101,7 @@ class MemoryTransactions:
         """Drop what was produced."""
         with self._call():
             self._check_owner()
-            self.open, self._offsets, self._queued = [], {}, 0
+            self.open, self.headers, self._offsets, self._queued = [], [], {}, 0
             self._is_begun = False
 
     def poll(self) -> None:

@@ -1,32 +1,37 @@
 """When deadlines pass: the loop that looks for due state values, and the rebuilding of its timers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
-from streams.processor import Processor
-from streams.runtime.app import ExactlyOnceApp
+from streams.runtime.foreign import RunningApp
 from streams.runtime.partition import OwnedPartition
-from streams.state.tables import Tables
 
 LOOK_EVERY_S = 0.05  # how often due times are compared with the clock
 EXPIRED_AT_ONCE = 256  # state values expired in one batch: a few ms of work
+
+DueTimes = Callable[[], Iterable[tuple[int, int, str, str]]]
+Expire = Callable[[OwnedPartition, Sequence[tuple[str, str]], int, int], None]
 
 
 class Timers:
     """The timers of all owned partitions. They live in memory only: `rebuild` makes them of the recovered state."""
 
-    def __init__(self, app: ExactlyOnceApp, tables: Tables, processor: Processor, clock: Callable[[], int]) -> None:
-        """`clock` tells epoch milliseconds."""
+    def __init__(self, app: RunningApp, due_times: DueTimes, expire: Expire, clock: Callable[[], int]) -> None:
+        """`clock` tells epoch milliseconds.
+
+        `due_times()` yields (partition number, due time in epoch ms, table, key) of each state value that wants one.
+        `expire(partition, due, until_ms, now_ms)` lets the deadlines up to `until_ms` of the (table, key) pairs pass.
+        """
         self._app = app
-        self._tables = tables
-        self._processor = processor
+        self._due_times = due_times
+        self._expire = expire
         self._clock = clock
 
     def rebuild(self) -> None:
         """After recovery: set the timer of every owned value that wants one, and no others."""
         for partition in self._app.partitions:
             partition.timers.clear()
-        for number, due_ms, table, key in self._tables.due_times():
+        for number, due_ms, table, key in self._due_times():
             owned = self._app.partitions.get(number)
             if owned is not None:
                 owned.timers.add(due_ms, table, key)
@@ -34,10 +39,14 @@ class Timers:
     async def run(self) -> None:
         """Expire state values that are due, until the app stops; one look at every partition each `LOOK_EVERY_S`."""
         while not self._app.should_stop:
-            if not (self._app.rebalancing or self._app.in_recovery):
-                for partition in self._app.partitions:
-                    await self._fire(partition)
+            await self.look()
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Expire what is due now. While partitions move or recover nothing is: their inputs are not known."""
+        if not (self._app.rebalancing or self._app.in_recovery):
+            for partition in self._app.partitions:
+                await self._fire(partition)
 
     async def _fire(self, partition: OwnedPartition) -> None:
         """Expire what is due in one partition, unless older input waits there.
@@ -54,5 +63,5 @@ class Timers:
             now_ms = self._clock()
             until_ms = self._app.consumer.watermark_ms(partition.number, now_ms)
             due = list(partition.timers.pop_due(until_ms, EXPIRED_AT_ONCE))
-            self._processor.expire(partition, due, until_ms, now_ms)
+            self._expire(partition, due, until_ms, now_ms)
         partition.commit_soon(drained=True)
