@@ -1,6 +1,6 @@
 """The Faust transport: aiokafka fetches, agents get tickets, offsets travel in transactions.
 
-Stock behaviour that is replaced, and why, is said at each method.
+What Faust does at each of these places ("stock"), and why that is replaced, stands at the method.
 """
 
 import asyncio

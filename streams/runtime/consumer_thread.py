@@ -2,8 +2,8 @@
 
 Faust pauses partitions in its own books only, while the fetcher below goes on. A fetch that ends between a seek and
 Faust's resume then moves the position past records that Faust drops: they are lost, from inputs and changelogs alike.
-Here every partition is paused in aiokafka from its assignment on, and resumed in the same step as its seek. So what
-this thread hands out belongs to the state it will meet, and nothing that it hands out may be dropped.
+Here every partition is paused in aiokafka from its assignment on, and resumed in the same step as its seek. So all
+that this thread hands out follows the recovered state, and none of it may be dropped.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ Stored = Conversation | RoutingRequest
 
 
 class PartitionState:
-    """What the core may read of one partition (its `State`), and where its steps go. Used on the event loop only.
+    """What `streams.core` reads of one partition, and where its steps go. Used on the event loop only.
 
     A new table is a `CachedTable` here, a line in `write` and a method that reads it.
     """

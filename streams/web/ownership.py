@@ -14,14 +14,14 @@ PEER_TIMEOUT = ClientTimeout(total=5)
 
 @dataclass(frozen=True, slots=True)
 class PeerAnswer:
-    """What another worker answered."""
+    """What another worker answered: HTTP status and decoded JSON."""
 
     status: int
     body: Any
 
 
 class Ownership:
-    """Partition ownership as the assignor spread it, and this worker's readiness."""
+    """Which worker owns which partition, as Faust's assignor distributed them, and whether this worker is ready."""
 
     def __init__(self, app: ExactlyOnceApp, changelog_topic: str) -> None:
         """Whoever reads a partition of `changelog_topic` owns the keys of that partition number."""
@@ -35,7 +35,7 @@ class Ownership:
         return bool(recovery.completed.is_set() and not (app.rebalancing or recovery.in_recovery))
 
     def progress(self) -> dict[str, Any]:
-        """Readiness in words: partitions owned, changelog records left to read."""
+        """Whether this worker is ready, which partitions it owns, and how many changelog records are left to read."""
         recovery = self._app.tables.recovery
         return {
             "ready": self.is_ready(),
@@ -48,7 +48,10 @@ class Ownership:
         return partition_of(conversation_id.encode(), self._app.conf.topic_partitions)
 
     async def answer_of_owner(self, conversation_id: str, request: Request) -> PeerAnswer | None:
-        """The owning worker's answer, or None when this worker owns the key (or the caller asked just this one)."""
+        """The owning worker's answer to the same request; None when this worker owns the conversation.
+
+        A request with the parameter `local` is for this worker only. An owner that cannot be reached is a 503.
+        """
         if "local" in request.query:
             return None
         partition = self.partition_of(conversation_id)
@@ -60,14 +63,14 @@ class Ownership:
         return PeerAnswer(503, {"error": f"partition {partition} has no owner at this moment; try again"})
 
     async def answers_of_peers(self, request: Request) -> list[dict[str, Any]]:
-        """The local answers of all other workers that answered with 200."""
+        """What all other workers answered for their own partitions; those that did not answer 200 are left out."""
         own = str(self._app.conf.canonical_url).rstrip("/")
         urls = {str(url).rstrip("/") for url in self._app.assignor.tables_metadata()}
         answers = [await self._ask(url, request) for url in sorted(urls - {own})]
         return [answer.body for answer in answers if answer.status == 200]
 
     def numbers(self, peers: list[dict[str, Any]]) -> list[int]:
-        """Partition numbers that an answer covers."""
+        """The partition numbers that an answer covers: this worker's own, and those of the `peers` that answered."""
         covered = {partition.number for partition in self._app.partitions}
         return sorted(covered.union(*(peer["partitions"] for peer in peers)))
 

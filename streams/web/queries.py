@@ -82,7 +82,10 @@ def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership
 async def _answer_of_others(
     page: Page, ownership: Ownership, conversation_id: str, request: Request
 ) -> Response | None:
-    """Progress while nobody can tell, or what the owner of the conversation answers; None when that is this worker."""
+    """The 503 of a worker that is not ready, or the answer of the worker that owns the conversation.
+
+    None when this worker is ready and owns it.
+    """
     if not ownership.is_ready():
         return page.json(ownership.progress(), status=RECOVERING)
     elsewhere = await ownership.answer_of_owner(conversation_id, request)
