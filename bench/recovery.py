@@ -75,7 +75,7 @@ class Folded:
             yield ROUTING, request.key.encode(), _encode(request)
         for key, seen in step.seen:
             self.entries[key] = seen
-            self.unwritten.add(key, seen)
+            self.unwritten.mark_seen(key, seen)
         self.applied += 1
         if self.applied % MAX_BATCH == 0:
             yield from self.segments()

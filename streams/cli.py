@@ -1,34 +1,32 @@
 """`byoc streams`: run one worker of the processor."""
 
-import gc
 import socket
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 import uvloop
 from pydantic import ValidationError
 
-from streams.settings import StreamsSettings
+from schemas.collector import spare_collector
+from streams.settings import ENVIRONMENT_ONLY, StreamsSettings
+
+if TYPE_CHECKING:
+    from streams.runtime.app import ExactlyOnceApp
+
+
+def _option_per_setting(command: Callable[..., None]) -> Callable[..., None]:
+    for name, setting in reversed(StreamsSettings.model_fields.items()):
+        if name in ENVIRONMENT_ONLY:
+            continue
+        words = {"is_flag": True, "default": None} if setting.annotation is bool else {"type": setting.annotation}
+        command = click.option(f"--{name.replace('_', '-')}", help=setting.description, **words)(command)
+    return command
 
 
 @click.command()
-@click.option("--bootstrap-servers", help="Kafka address, host:port[,host:port…].")
-@click.option("--prefix", help="First part of every topic name.")
-@click.option("--app-id", help="Consumer group; state belongs to it.")
-@click.option("--partitions", type=int, help="Partitions of every co-partitioned topic.")
-@click.option("--web-host", help="Address of the query API.")
-@click.option("--web-port", type=int, help="Port of the query API; 0 takes a free one.")
-@click.option("--data-dir", help="Faust's working folder.")
-@click.option("--session-timeout-s", type=float, help="A worker silent for so long loses its partitions.")
-@click.option("--routing-timeout-s", type=float, help="What Salesforce gives a routing request.")
-@click.option("--answer-by-s", type=float, help="Own answer to a routing request, at the latest.")
-@click.option(
-    "--acknowledged-channels", help="Channel addresses acknowledged to Salesforce, comma-separated; * for all."
-)
-@click.option("--work-calls", is_flag=True, default=None, help="Make route and agentWork calls of accepted requests.")
-@click.option("--remove-rerouted", is_flag=True, default=None, help="Remove reps who declined once another joined.")
-@click.option("--partner-commands", is_flag=True, default=None, help="Take the partner's commands for sessions.")
+@_option_per_setting
 @click.option("--log-level", default="WARNING", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def streams(log_level: str, **options: Any) -> None:
     """Run one worker of the processor; start more to share the partitions.
@@ -43,16 +41,17 @@ def streams(log_level: str, **options: Any) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise click.ClickException(f"setting {first['loc'][0]}={first['input']!r}: {first['msg']}") from error
-    settings = settings.model_copy(update={"web_port": _free_port(settings.web_host, settings.web_port)})
+    web_port = _free_port(settings.web_host, settings.web_port)
     from streams.app import create_app, needed_topics  # noqa: PLC0415
 
     uvloop.install()  # before the app, which makes its loop when it is made; the fetching thread makes another
     try:
         check_topics(settings.bootstrap_servers, needed_topics(settings), settings.partitions)
-        app = create_app(settings)
+        app = create_app(settings, web_port)
     except (BrokerUnreachable, TopicMismatch, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    _run(app, settings, log_level)
+    _print_progress(app, f"{settings.web_host}:{web_port}", settings.app_id)
+    _run_worker(app, log_level)
 
 
 def _free_port(host: str, port: int) -> int:
@@ -69,28 +68,27 @@ def _free_port(host: str, port: int) -> int:
         return bound
 
 
-def _run(app: Any, settings: StreamsSettings, log_level: str) -> None:
-    announced = False
+def _print_progress(app: "ExactlyOnceApp", address: str, app_id: str) -> None:
+    """Have the worker print a line when it is ready, and one for each assignment."""
+    is_ready = False
 
     @app.on_rebalance_complete.connect  # type: ignore[untyped-decorator]  # faust has no types
-    async def announce(*_: Any, **__: Any) -> None:
-        nonlocal announced
-        if not announced:
-            announced = True
-            click.echo(f"ready http={settings.web_host}:{settings.web_port} app={settings.app_id}")
+    async def print_ready(*_: object, **__: object) -> None:
+        nonlocal is_ready
+        if not is_ready:
+            is_ready = True
+            click.echo(f"ready http={address} app={app_id}")
             sys.stdout.flush()
 
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
-    async def tell(*_: Any, **__: Any) -> None:
+    async def print_assigned(*_: object, **__: object) -> None:
         numbers = ",".join(str(partition.number) for partition in app.partitions)
         click.echo(f"assigned generation={app.consumer_generation_id} partitions={numbers}")
         sys.stdout.flush()
 
-    # Batches leave no cycles, but the records that wait for their agent are thousands of tracked objects, and the
-    # default looks at all of them again and again: a tenth of the worker's time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+
+def _run_worker(app: "ExactlyOnceApp", log_level: str) -> None:
+    spare_collector()
     worker = app.Worker(loglevel=log_level, redirect_stdouts=False, console_port=None, blocking_timeout=None)
     worker.spinner = None  # it sets the root logger to DEBUG: 18 % of the worker's time, and writes escape codes
     worker.execute_from_commandline()

@@ -10,6 +10,7 @@ class Metrics:
     """What the processor counts. Labels come from closed sets or schema words, never from ids or texts."""
 
     def __init__(self) -> None:
+        """All at zero."""
         self.registry = CollectorRegistry()
         self.records = Counter(
             "byoc_streams_records", "Input records processed, committed or about to be", registry=self.registry

@@ -1,13 +1,20 @@
-"""Settings of the streams worker, read once at start."""
+"""Settings of the streams worker, read once at start. Each is one field here; `byoc streams` makes its option of it."""
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.topics import DEFAULT_APP_ID, DEFAULT_PARTITIONS, DEFAULT_PREFIX
+from streams.core.model.rules import Rules
+
+# Tuned with the benchmarks, or rarely wanted: set by their environment variable, not by an option.
+ENVIRONMENT_ONLY = frozenset({"commit_linger_ms", "max_open_ms", "supervisor_messages"})
 
 
 class StreamsSettings(BaseSettings):
-    """Read from `BYOC_*` environment variables; options of `byoc streams` override them."""
+    """Read from `BYOC_*` environment variables; options of `byoc streams` override them.
+
+    Raises pydantic's `ValidationError` for a value out of range.
+    """
 
     model_config = SettingsConfigDict(env_prefix="BYOC_", frozen=True, extra="ignore")
 
@@ -15,29 +22,35 @@ class StreamsSettings(BaseSettings):
         "127.0.0.1:9092",
         # KAFKA_… is what every other part reads
         validation_alias=AliasChoices("bootstrap_servers", "BYOC_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"),
-        description="Kafka bootstrap servers, host:port[,host:port…]",
+        description="Kafka address, host:port[,host:port…].",
     )
-    prefix: str = Field(DEFAULT_PREFIX, description="First part of every topic name")
-    app_id: str = Field(DEFAULT_APP_ID, description="Consumer group, transactional ids and changelog names begin so")
-    partitions: int = Field(DEFAULT_PARTITIONS, gt=0, description="Partitions of every co-partitioned topic")
-    web_host: str = Field("127.0.0.1", description="Address of the query API; it has no authentication of its own")
-    web_port: int = Field(6066, ge=0, le=65535, description="Port of the query API; 0 takes a free one")
-    data_dir: str = Field(".byoc/streams", description="Faust's working folder; state itself is in the changelogs")
-    session_timeout_s: float = Field(10.0, gt=0, description="A worker silent for so long loses its partitions")
-    routing_timeout_s: float = Field(60.0, gt=0, description="What Salesforce gives a routing request from CreatedDate")
-    answer_by_s: float = Field(50.0, gt=0, description="Own answer to a routing request, at the latest")
-    commit_linger_ms: float = Field(2.0, ge=0, description="Wait of a drained partition before its commit")
-    max_open_ms: float = Field(500.0, gt=0, description="A transaction under load commits at the latest after this")
-    supervisor_messages: bool = Field(default=False, description="Deliver public messages of supervisors")
+    prefix: str = Field(DEFAULT_PREFIX, description="First part of every topic name.")
+    app_id: str = Field(DEFAULT_APP_ID, description="Consumer group; state belongs to it.")
+    partitions: int = Field(DEFAULT_PARTITIONS, gt=0, description="Partitions of every co-partitioned topic.")
+    web_host: str = Field("127.0.0.1", description="Address of the query API.")  # it has no authentication of its own
+    web_port: int = Field(6066, ge=0, le=65535, description="Port of the query API; 0 takes a free one.")
+    data_dir: str = Field(".byoc/streams", description="Faust's working folder.")  # state itself is in the changelogs
+    session_timeout_s: float = Field(10.0, gt=0, description="A worker silent for so long loses its partitions.")
+    routing_timeout_s: float = Field(60.0, gt=0, description="What Salesforce gives a routing request.")
+    answer_by_s: float = Field(50.0, gt=0, description="Own answer to a routing request, at the latest.")
+    commit_linger_ms: float = Field(2.0, ge=0, description="Wait of a drained partition before its commit.")
+    max_open_ms: float = Field(500.0, gt=0, description="A transaction under load commits at the latest after this.")
+    supervisor_messages: bool = Field(default=False, description="Deliver public messages of supervisors.")
     acknowledged_channels: str = Field(
-        "", description="Channel addresses whose deliveries are acknowledged to Salesforce, comma-separated; * for all"
+        "", description="Channel addresses acknowledged to Salesforce, comma-separated; * for all."
     )
-    work_calls: bool = Field(
-        default=False, description="Make the route and agentWork calls of accepted requests, and undo them on a cancel"
-    )
-    remove_rerouted: bool = Field(
-        default=False, description="Remove reps who declined a request from its conversation once another has joined"
-    )
-    partner_commands: bool = Field(
-        default=False, description="Make the messagingSession and participant calls that the partner commands"
-    )
+    work_calls: bool = Field(default=False, description="Make route and agentWork calls of accepted requests.")
+    remove_rerouted: bool = Field(default=False, description="Remove reps who declined once another joined.")
+    partner_commands: bool = Field(default=False, description="Take the partner's commands for sessions.")
+
+    def rules(self) -> Rules:
+        """The limits that the core works with. Raises `ValueError` when they do not fit together."""
+        return Rules(
+            routing_timeout_ms=int(self.routing_timeout_s * 1000),
+            answer_by_ms=int(self.answer_by_s * 1000),
+            supervisor_messages=self.supervisor_messages,
+            acknowledged_channels=frozenset(filter(None, map(str.strip, self.acknowledged_channels.split(",")))),
+            work_calls=self.work_calls,
+            remove_rerouted=self.remove_rerouted,
+            partner_commands=self.partner_commands,
+        )

@@ -1,7 +1,6 @@
 """`byoc connect`: a standalone worker, as connect-standalone is one."""
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from connectors.runtime.logs import configure
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
 from connectors.runtime.worker_config import WorkerSettings, worker_settings
+from schemas.collector import spare_collector
 
 _KAFKA_TIMEOUT_S = 10.0
 
@@ -67,7 +67,7 @@ def connect(worker_file: Path, connector_files: tuple[Path, ...], exit_on_failur
         settings = worker_settings(properties)
         worker = Worker(settings.shared, providers, redaction)
         connectors = [parse_connector(file.read_text(encoding="utf-8"), file.name) for file in connector_files]
-        _spare_the_collector()
+        spare_collector()
         asyncio.run(serve(worker, settings, connectors, exit_on_failure=exit_on_failure))
     except (ConnectorError, StartError) as error:
         raise click.ClickException(redaction(str(error))) from None
@@ -116,16 +116,6 @@ async def serve(
     finally:
         await worker.stop()
         await rest.stop()
-
-
-def _spare_the_collector() -> None:
-    """Events leave no cycles, but those in flight are ten thousand lists and tuples, and more are made every second.
-
-    The default looks at all of them again and again: 15 % of a source task's time at full load.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _prepare_kafka(config: WorkerConfig) -> str:

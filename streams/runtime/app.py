@@ -1,21 +1,21 @@
 """A Faust app whose agents work in transactions."""
 
-import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, NoReturn
 
 import faust
 from faust.transport.drivers import TRANSPORTS
 
+from streams.runtime.batches import Batches, batches
 from streams.runtime.errors import TransactionLost
 from streams.runtime.handoff import Handoff
-from streams.runtime.kafka_client import KafkaTransactions
-from streams.runtime.partition import OwnedPartition
+from streams.runtime.kafka_client import QUEUE_SIZE, KafkaTransactions
+from streams.runtime.partition import CommitTimes, OwnedPartition
 from streams.runtime.partitions import Partitions
-from streams.runtime.ticket import TicketTopic
+from streams.runtime.ticket import Ticket, TicketTopic
 
 TRANSPORTS.aliases["eos"] = "streams.runtime.consumer:Transport"
 
@@ -27,8 +27,11 @@ logger = logging.getLogger(__name__)
 class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
     """Outputs, state changelog and input offsets of a batch commit in one Kafka transaction per source partition.
 
-    All topics made by `ticket_topic` must have the partition count of the tables, and `bootstrap_servers` must be the
-    cluster of the `eos://` broker URL.
+    All topics made by `ticket_topic` must have the partition count of the tables.
+
+    Two hooks are set before the start. `on_recovered` is called after each recovery, before any input is resumed: what
+    lives in memory only is rebuilt there. `before_commit` is called inside a partition's transaction that is about to
+    be committed, and produces the changelog records of what has changed since its last call.
     """
 
     def __init__(
@@ -42,9 +45,16 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         fetch_rest_s: float = 0.003,
         output_topics: Iterable[str] = (),
         single_partition_topics: Iterable[str] = (),
-        **options: Any,
+        queue_size: int = QUEUE_SIZE,
+        **options: object,
     ) -> None:
-        """Agents write to the `output_topics` in the partition of their input, to those with one partition in that."""
+        """`id` is the consumer group, and the transactional ids begin with it.
+
+        `commit_linger_s`, `max_open_s` and `settle_timeout_s` are as in `CommitTimes`, `queue_size` as in
+        `KafkaTransactions`. After a small fetch the consumer rests for `fetch_rest_s`. Agents write to the
+        `output_topics` in the partition of their input, to the `single_partition_topics` in their only one. `options`
+        are Faust's.
+        """
         self.ticketed_topics: set[str] = set()
         self.handoff = Handoff()
         self.fetch_rest_s = fetch_rest_s
@@ -61,15 +71,14 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
                     *((topic, partition) for topic in (*output_topics, *self.tables.changelog_topics)),
                     *((topic, 0) for topic in single_partition_topics),
                 ],
+                queue_size=queue_size,
             )
 
         self.partitions = Partitions(
             new_producer,
             end_process,
             self._before_commit,
-            commit_linger_s=commit_linger_s,
-            max_open_s=max_open_s,
-            settle_timeout_s=settle_timeout_s,
+            CommitTimes(linger_s=commit_linger_s, max_open_s=max_open_s, settle_timeout_s=settle_timeout_s),
         )
         super().__init__(
             id,
@@ -85,39 +94,24 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
     def _before_commit(self, partition: OwnedPartition) -> None:
         self.before_commit(partition)
 
-    async def work_off(self, tp: Any, apply: Callable[[Any, OwnedPartition, list[Any]], None]) -> None:
-        """For an agent that has got a ticket: hand what waits on `tp` to `apply`, batch by batch, in transactions.
+    def batches(self, stream: AsyncIterable[Ticket]) -> Batches:
+        """What an agent on a `ticket_topic` loops over: batches, each inside its partition's transaction.
 
-        `apply(tp, partition, records)` changes state and produces with `partition.producer`; it does not wait. When it
-        raises, the transaction is half a batch and can only be aborted: let the exception end the app.
+            async with app.batches(stream) as found:
+                async for batch in found:
+                    ...  # change state, and produce with batch.partition.producer; no waiting
+
+        The offset of a batch becomes part of the transaction when the loop asks for the next one. A body that raises
+        leaves half a batch, which can only be aborted: let the exception end the app.
         """
-        while not self.handoff.is_empty(tp):
-            partition = self.partitions.get(tp.partition)
-            if partition is None:  # it moved away, with its ticket in the queue or between two batches
-                return
-            async with partition.batch() as producer:
-                records = self.handoff.take(tp)
-                if not records:  # revoked while a commit held the partition
-                    return
-                apply(tp, partition, records)
-                partition.advance(tp.topic, records[-1].offset + 1)
-                drained = not self.consumer.has_backlog(tp)
-                if drained:  # the commit follows: what it waits for is sent now (1.4 ms a transaction instead of 3.1)
-                    self.before_commit(partition)
-                producer.poll()
-            partition.commit_soon(drained=drained)
-            await asyncio.sleep(0)  # queries and other partitions come in between
+        return batches(stream, self.handoff, self.partitions, self.consumer.has_backlog)
 
     def ticket_topic(self, name: str) -> Any:
-        """An input topic of agents that take whole batches."""
+        """An input topic of agents that take whole batches: its stream is for `batches`."""
         self.ticketed_topics.add(name)
         return TicketTopic(
             self, topics=[name], key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
         )
-
-    def rebuild_timers(self) -> None:
-        """Called after recovery, before anything is resumed."""
-        self.on_recovered()
 
 
 def end_process(lost: TransactionLost) -> NoReturn:

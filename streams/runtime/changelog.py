@@ -4,32 +4,35 @@ Faust's own path hands every record through a queue with a `wait_for` each (8,00
 dictionary update.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from streams.runtime.foreign import Recovery
+from streams.runtime.records import FetchedRecord, TopicPartition
+from streams.state.store import StoredRecord, TableStore
 
 
-def apply_records(recovery: Any, tp: Any, records: list[Any]) -> None:
-    """Apply `records` (offset order, raw bytes) of the changelog partition `tp` to its table.
+def apply_records(recovery: Recovery, tp: TopicPartition, records: Sequence[FetchedRecord]) -> None:
+    """Apply `records` (offset order, at least one) of the changelog partition `tp` to its table.
 
-    A record without a value deletes its key. Records before the position already applied are skipped.
+    A record without a value deletes its key. Records before the position already applied are skipped, and so are those
+    of a partition that is not recovered by this worker.
     """
     if tp not in recovery.active_tps:
         return
-    store = recovery.tp_to_table[tp].data
-    values, owners, partition = store.data, store._key_partition, tp.partition  # noqa: SLF001  the store prunes by it
-    seen = recovery.active_offsets.get(tp)
-    for record in records:
-        if seen is not None and record.offset <= seen:
-            continue
-        if record.value is None:
-            values.pop(record.key, None)
-            owners.pop(record.key, None)
-        else:
-            values[record.key] = record.value
-            owners[record.key] = partition
-    recovery.active_offsets[tp] = max(records[-1].offset, -1 if seen is None else seen)
+    applied = recovery.active_offsets.get(tp)
+    if applied is None:
+        applied = -1
+    if records[0].offset <= applied:
+        records = [record for record in records if record.offset > applied]
+    if records:
+        changes = cast("Sequence[StoredRecord]", records)  # Kafka takes no record without a key for a compacted topic
+        TableStore(recovery.tp_to_table[tp].data).load(changes, tp.partition)
+        applied = records[-1].offset
+    recovery.active_offsets[tp] = applied
 
 
-def end_by_position(recovery: Any, position_of: Any) -> None:
+def end_by_position(recovery: Recovery, position_of: Callable[[TopicPartition], int | None]) -> None:
     """End the recovery when every changelog partition was read to its highwater.
 
     The position decides, not the last record seen: a transaction marker has an offset and is never delivered, so a

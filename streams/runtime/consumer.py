@@ -1,21 +1,23 @@
 """The Faust transport: aiokafka fetches, agents get tickets, offsets travel in transactions.
 
-Stock behaviour that is replaced, and why, is said at each method.
+What Faust does at each of these places ("stock"), and why that is replaced, stands at the method.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 from aiokafka.partitioner import murmur2
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
-from faust.types.tuples import TP, ConsumerMessage
+from faust.types.tuples import ConsumerMessage
 
 from streams.runtime import changelog
 from streams.runtime.consumer_thread import ConsumerThread
-from streams.runtime.handoff import MAX_BATCH
+from streams.runtime.handoff import MAX_BATCH, Handoff
+from streams.runtime.records import FetchedRecord, TopicPartition
 from streams.runtime.ticket import Ticket
+
+Fetch = Mapping[TopicPartition, list[FetchedRecord]]
 
 SMALL_FETCH = 200  # records; a smaller fetch is followed by a rest, so that low rates make fewer, larger batches
 
@@ -25,21 +27,22 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
 
     _thread: ConsumerThread
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Faust's arguments."""
         super().__init__(*args, **kwargs)
-        self.handoff = self.app.handoff
+        self.handoff: Handoff = self.app.handoff
         self._fetch_rest_s: float = self.app.fetch_rest_s
-        self._lags: dict[TP, int] = {}
+        self._lags: dict[TopicPartition, int] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    def _is_ticketed(self, tp: TP) -> bool:
+    def _is_ticketed(self, tp: TopicPartition) -> bool:
         return tp.topic in self.app.ticketed_topics
 
     # -- Faust's own commit, its gap book-keeping and its stall detector stay away from our topics: a transactional
     # -- input has a gap per commit marker, and stock steps over records in flight at each of them.
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+    def _filter_tps_with_pending_acks(self, topics: object = None) -> Iterator[TopicPartition]:
         """Called once per commit interval. Faust notes each ticket for a commit that never comes: dropped here."""
         for tp in [tp for tp in self._acked if self._is_ticketed(tp)]:
             del self._acked[tp]
@@ -54,26 +57,26 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
             self._clean_unacked_messages()
         await self.commit_and_end_transactions()
 
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+    async def _add_gap(self, tp: TopicPartition, offset_from: int, offset_to: int) -> None:
         if not self._is_ticketed(tp):
             await super()._add_gap(tp, offset_from, offset_to)
 
-    def verify_event_path(self, now: float, tp: TP) -> None:
+    def verify_event_path(self, now: float, tp: TopicPartition) -> None:
         """Stock reports a stall when Faust did not commit or a changelog was not fetched for five minutes: normal."""
 
     # -- ownership
     @property
-    def term(self) -> int:
-        """Counts revocations: what began in another term is about partitions that are gone."""
-        return self._thread.term
+    def assignment_epoch(self) -> int:
+        """Counts revocations: what began in another epoch is about partitions that are gone."""
+        return self._thread.assignment_epoch
 
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+    async def on_partitions_assigned(self, assigned: set[TopicPartition], generation_id: int = 0) -> None:
         """Fence first: only then read highwaters, changelogs and committed offsets, or a zombie's last commit is
         missed."""
         await self.app.partitions.open({tp.partition for tp in assigned if self._is_ticketed(tp)})
         await super().on_partitions_assigned(assigned, generation_id)
 
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Drop what waits, finish and commit what was taken, then forget the rest.
 
         Stock forgets first, and replays up to one commit interval.
@@ -89,6 +92,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
                 book.pop(tp, None)
 
     async def on_stop(self) -> None:
+        """Commit what is open before Faust leaves the group."""
         await self.app.partitions.close()
         await super().on_stop()
 
@@ -97,26 +101,27 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         assigned = self.assignment()
         inputs = {tp for tp in assigned if not self._is_changelog_tp(tp)}
         committed = await self._thread.call_thread(self._thread.start_inputs, inputs, assigned - inputs)
-        for tp, offset in (committed or {}).items():
+        for place, offset in (committed or {}).items():
+            tp = ensure_TP(place)
             # Faust drops a message below its read offset; a ticket says "there is something", whatever its offset.
             self._read_offset[tp] = None if self._is_ticketed(tp) else offset
             if offset is not None:
                 self._committed_offset[tp] = offset
 
     # -- hand-off
-    def _get_active_partitions(self) -> set[TP]:
-        active: set[TP] = super()._get_active_partitions()
+    def _get_active_partitions(self) -> set[TopicPartition]:
+        active: set[TopicPartition] = super()._get_active_partitions()
         full = self.handoff.full()
         return active - full if full else active
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+    async def _getmany(self, active_partitions: set[TopicPartition] | None, timeout: float) -> Fetch:
         fetched = await self._thread.getmany(active_partitions, timeout)
-        if fetched.term != self._thread.term:
+        if fetched.assignment_epoch != self.assignment_epoch:
             return {}
         self._lags = fetched.lags
         return fetched.records
 
-    async def _wait_next_records(self, timeout: float) -> Any:
+    async def _wait_next_records(self, timeout: float) -> tuple[Fetch | None, set[TopicPartition]]:
         if self.flow_active and not self.app.client_only:
             if self.handoff.wants_ticket(super()._get_active_partitions()):
                 timeout = 0.0  # what came while its partition was not active
@@ -125,9 +130,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
             if not self._get_active_partitions():
                 await asyncio.sleep(0.002)  # stock sleeps 1 s when every buffer is full
                 return {}, set()
-        return await super()._wait_next_records(timeout)
+        found: tuple[Fetch | None, set[TopicPartition]] = await super()._wait_next_records(timeout)
+        return found
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TopicPartition, ConsumerMessage]]:
         """Fetch, keep the records of our topics, and yield a ticket for each partition that has some waiting.
 
         What was fetched is kept also while the flow is stopped: its position is past. Stock seeks back to the
@@ -136,7 +142,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         records, _ = await self._wait_next_records(timeout)
         if records is None or self.should_stop:
             return
-        term = self._thread.term
+        epoch = self.assignment_epoch
         fetched = 0
         for tp, found in records.items():  # without a pause: a revocation in between must not find half of it kept
             if found and self._is_ticketed(tp):
@@ -145,12 +151,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
             if found and self._is_changelog_tp(tp):
                 changelog.apply_records(self.app.tables.recovery, ensure_TP(tp), found)
                 await asyncio.sleep(0)
-                if term != self._thread.term:
+                if epoch != self.assignment_epoch:
                     return
         for tp, record in _others(records, self.app.ticketed_topics | self.app.tables.changelog_topics):
             yield tp, self._to_message(tp, record)
         for tp, newest in self.handoff.issue_tickets(super()._get_active_partitions()):
-            if not self.flow_active or term != self._thread.term:
+            if not self.flow_active or epoch != self.assignment_epoch:
                 self.handoff.withdraw_ticket(tp)
                 continue
             yield tp, _ticket_message(tp, newest, self.app.consumer_generation_id)
@@ -159,14 +165,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
             await asyncio.sleep(self._fetch_rest_s)
 
     # -- progress
-    def is_drained(self, tp: TP) -> bool:
+    def is_drained(self, tp: TopicPartition) -> bool:
         """True when every record that is committed on the broker, as of the last fetch, was taken by an agent.
 
         A partition that was not fetched yet is not drained: what waits there is unknown.
         """
-        return self._lags.get(tp) == 0 and bool(self.handoff.is_empty(tp))
+        return self._lags.get(tp) == 0 and self.handoff.is_empty(tp)
 
-    def has_backlog(self, tp: TP) -> bool:
+    def has_backlog(self, tp: TopicPartition) -> bool:
         """True when another batch waits here, or more than one on the broker as of the last fetch."""
         return not self.handoff.is_empty(tp) or self._lags.get(tp, 0) > MAX_BATCH
 
@@ -181,15 +187,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
                 mark = min(mark, self.handoff.last_timestamp_ms(tp))
         return mark
 
-    def _inputs_of(self, partition: int) -> Iterable[TP]:
-        return (TP(topic, partition) for topic in self.app.ticketed_topics)
+    def _inputs_of(self, partition: int) -> Iterable[TopicPartition]:
+        return (TopicPartition(topic, partition) for topic in self.app.ticketed_topics)
 
 
-def _others(records: Any, ours: set[str]) -> Iterator[tuple[TP, Any]]:
+def _others(records: Fetch, ours: set[str]) -> Iterator[tuple[TopicPartition, FetchedRecord]]:
     return ((tp, record) for tp, found in records.items() if tp.topic not in ours for record in found)
 
 
-def _ticket_message(tp: TP, newest: Any, generation: int) -> ConsumerMessage:
+def _ticket_message(tp: TopicPartition, newest: FetchedRecord, generation: int) -> ConsumerMessage:
     return ConsumerMessage(
         tp.topic,
         tp.partition,

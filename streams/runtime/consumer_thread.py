@@ -1,19 +1,20 @@
-"""The thread that fetches, and the gate in front of it.
+"""The thread that fetches, and when each partition may be fetched.
 
 Faust pauses partitions in its own books only, while the fetcher below goes on. A fetch that ends between a seek and
 Faust's resume then moves the position past records that Faust drops: they are lost, from inputs and changelogs alike.
-Here every partition is paused in aiokafka from its assignment on, and resumed in the same step as its seek. So what
-this thread hands out belongs to the state it will meet, and nothing that it hands out may be dropped.
+Here every partition is paused in aiokafka from its assignment on, and resumed in the same step as its seek. So all
+that this thread hands out follows the recovered state, and none of it may be dropped.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import TopicPartition as AiokafkaTopicPartition
 from faust.transport.drivers import aiokafka as driver
-from faust.types.tuples import TP
+
+from streams.runtime.foreign import FetchState, KafkaConsumer
+from streams.runtime.records import FetchedRecord, TopicPartition
 
 # Faust's 1500: one fetch is under way at a time, and while it waits for news of quiet partitions the others wait too:
 # those that were resumed after it was sent, and in a backlog those whose records were still in the fetcher then. At
@@ -24,97 +25,103 @@ FETCH_MAX_WAIT_MS = 50
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # faust has no types
     """Reads committed records only: outputs of an aborted transaction upstream must not become events.
 
-    `term` counts revocations. What was handed out in an earlier term belongs to an earlier assignment.
+    `assignment_epoch` counts revocations. What was handed out in an earlier epoch belongs to an earlier assignment.
     """
 
-    term = 0
+    assignment_epoch = 0
 
     async def on_start(self) -> None:
+        """Faust's start, with two settings that it does not offer."""
         self._consumer = self._create_consumer(loop=self.thread_loop)
         self._consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own guarantee setting
         self._consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001  Faust has no setting for it
         self.time_started = asyncio.get_running_loop().time()
         await self._consumer.start()
 
-    # -- the gate
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self.term += 1
+    # -- when a partition may be fetched
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """A new epoch begins: what is on its way to the event loop is not ours any more."""
+        self.assignment_epoch += 1
         await super().on_partitions_revoked(revoked)
 
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+    async def on_partitions_assigned(self, assigned: set[TopicPartition], generation_id: int = 0) -> None:
+        """Pause all of them until their state is recovered."""
         self._ensure_consumer().pause(*_theirs(assigned))  # before the first fetch: nothing was awaited since
         await super().on_partitions_assigned(assigned, generation_id)
 
-    async def _seek_wait(self, consumer: Any, partitions: dict[TP, int]) -> None:
+    async def _seek_wait(self, consumer: KafkaConsumer, partitions: dict[TopicPartition, int]) -> None:
         """Faust's way to begin the reading of changelogs."""
         await super()._seek_wait(consumer, partitions)
         consumer.resume(*_theirs(partitions))
 
-    async def start_inputs(self, inputs: Iterable[TP], changelogs: Iterable[TP]) -> dict[TP, int | None] | None:
+    async def start_inputs(
+        self, inputs: Iterable[TopicPartition], changelogs: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int | None] | None:
         """Let the inputs flow from their committed offsets, and the changelogs rest; returns the committed offsets.
 
         An input without a committed offset stays where its assignment put it (`auto.offset.reset`); nothing was read
         from it since. Returns None, and starts nothing, when a rebalance began meanwhile. Runs in this thread.
         """
-        consumer, term = self._ensure_consumer(), self.term
+        consumer: KafkaConsumer = self._ensure_consumer()
+        epoch = self.assignment_epoch
         places = _theirs(inputs)
         found = await consumer._coordinator.fetch_committed_offsets(places)  # noqa: SLF001  one request, not one each
-        if term != self.term:
+        if epoch != self.assignment_epoch:
             return None
-        committed: dict[TP, int | None] = {}
+        committed: dict[TopicPartition, int | None] = {}
         for place in places:
             offset = found[place].offset if place in found else -1
-            committed[TP(*place)] = offset if offset >= 0 else None
+            committed[place] = offset if offset >= 0 else None
             if offset >= 0:
                 consumer.seek(place, offset)
         consumer.pause(*_theirs(changelogs))
         consumer.resume(*places)
         return committed
 
-    async def getmany(self, active_partitions: Any, timeout: float) -> "Fetched":
+    async def getmany(self, active_partitions: set[TopicPartition] | None, timeout: float) -> "Fetched":
+        """Fetch once, for at most `timeout` seconds. Called on the event loop; the fetch runs in this thread."""
         fetched: Fetched = await super().getmany(active_partitions, timeout)
         return fetched
 
-    async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> "Fetched":
+    async def _fetch_records(self, consumer: KafkaConsumer, *args: object, **kwargs: object) -> "Fetched":
         records = await super()._fetch_records(consumer, *args, **kwargs)
-        # Nothing was awaited since the records left the fetcher: term and positions are those of this moment.
-        states = _states(consumer).items()
-        lags = {TP(*place): lag for place, state in states if (lag := _lag(state)) is not None}
-        return Fetched(self.term, records, lags)
+        # Nothing was awaited since the records left the fetcher: epoch and positions are those of this moment.
+        lags = {tp: lag for tp, state in _states(consumer).items() if (lag := _lag(state)) is not None}
+        return Fetched(self.assignment_epoch, records, lags)
 
-    def position_now(self, tp: TP) -> int | None:
+    def position_now(self, tp: TopicPartition) -> int | None:
         """The next offset the fetcher will hand out; None when it has none yet. Called from another thread."""
-        state = _states(self._ensure_consumer()).get(TopicPartition(tp.topic, tp.partition))
+        state = _states(self._ensure_consumer()).get(tp)
         return None if state is None else state._position  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Records that left the fetcher in a term, and how many offsets it then knew to be committed behind its positions.
+    """Records that left the fetcher in an assignment epoch, by topic partition.
 
-    A partition that was not fetched yet is not in `lags`: what waits there is unknown.
+    `lags` says how many committed offsets the fetcher then knew to be on the broker, behind what it handed out. A
+    partition that was not fetched yet is not in it: what waits there is unknown.
     """
 
-    term: int
-    records: dict[TP, list[Any]]
-    lags: dict[TP, int]
+    assignment_epoch: int
+    records: dict[TopicPartition, list[FetchedRecord]]
+    lags: dict[TopicPartition, int]
 
 
-def _states(consumer: Any) -> dict[TopicPartition, Any]:
+def _states(consumer: KafkaConsumer) -> Mapping[TopicPartition, FetchState]:
     subscription = consumer._subscription.subscription  # noqa: SLF001  aiokafka shows it nowhere else
     if subscription is None or subscription.assignment is None:
         return {}
-    states: dict[TopicPartition, Any] = subscription.assignment._tp_state  # noqa: SLF001
-    return states
+    return subscription.assignment._tp_state  # noqa: SLF001
 
 
-def _lag(state: Any) -> int | None:
+def _lag(state: FetchState) -> int | None:
     # The position passes transaction markers too, and a fetch that found nothing tells the end all the same.
     if state._position is None or state.lso is None:  # noqa: SLF001
         return None
-    lag: int = state.lso - state._position  # noqa: SLF001
-    return max(0, lag)
+    return max(0, state.lso - state._position)  # noqa: SLF001
 
 
-def _theirs(tps: Iterable[TP]) -> list[TopicPartition]:
-    return [TopicPartition(tp.topic, tp.partition) for tp in tps]
+def _theirs(tps: Iterable[TopicPartition]) -> list[TopicPartition]:
+    # aiokafka refuses any other class, also one that is equal
+    return [AiokafkaTopicPartition(tp.topic, tp.partition) for tp in tps]

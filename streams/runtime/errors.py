@@ -1,14 +1,15 @@
-"""What ends a worker."""
+"""What ends a worker, or keeps it from starting."""
 
 
 class TransactionLost(Exception):
     """A transaction of this process cannot be committed: memory holds writes that Kafka never will.
 
     Nothing in this process may commit again on top of that memory. The process ends; its successor recovers from the
-    changelog. `fenced` tells normal life (another worker took the partition over) from trouble.
+    changelog. `fenced` is True when another worker took the partition over, which is normal.
     """
 
     def __init__(self, partition: int, reason: str, *, fenced: bool = False) -> None:
+        """`partition` is the partition number, `reason` says what Kafka or its client answered."""
         super().__init__(f"losing the transaction of partition {partition}: {reason}")
         self.partition = partition
         self.fenced = fenced

@@ -1,6 +1,6 @@
 """Records between the fetch and the agents: each offset handed over once, at most one ticket per partition.
 
-Pure bookkeeping. Three losses and duplications are prevented here:
+Pure bookkeeping. It prevents three ways to lose or to double records:
 
 - An offset is never handed over twice between assignment and revocation. Faust seeks back to the committed offset at
   other times than recovery too; records already taken would come again.
@@ -14,44 +14,37 @@ Pure bookkeeping. Three losses and duplications are prevented here:
 from collections import deque
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+
+from streams.runtime.records import FetchedRecord, TopicPartition
 
 MAX_BATCH = 256  # records handed to an agent at once: 8 ms of work, so that queries are answered in between
 MAX_WAITING = 4_000  # a partition with more records waiting is not fetched: this is the back-pressure
 
 
-class TopicPartition(Protocol):
-    """A topic and a partition number; hashable."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-
-
 @dataclass(slots=True)
-class Input:
-    """What one topic partition has shown and not yet handed over."""
+class PartitionInput:
+    """What was fetched of one topic partition and not yet handed over."""
 
-    waiting: deque[Any] = field(default_factory=deque)
+    waiting: deque[FetchedRecord] = field(default_factory=deque)
     ticketed: bool = False
     next_offset: int = -1  # the first offset that was not yet offered
     last_timestamp_ms: int = -1  # of the newest record taken by an agent; -1 before the first
 
 
 class Handoff:
-    """The inputs of all owned topic partitions."""
+    """The inputs of all owned topic partitions. Used on the event loop only."""
 
     def __init__(self, *, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING) -> None:
-        self._inputs: dict[Any, Input] = {}
+        """At most `max_batch` records are taken at once; beyond `max_waiting` a partition counts as full."""
+        self._inputs: dict[TopicPartition, PartitionInput] = {}
         self._max_batch = max_batch
         self._max_waiting = max_waiting
 
-    def offer(self, tp: Any, records: Sequence[Any]) -> int:
+    def offer(self, tp: TopicPartition, records: Sequence[FetchedRecord]) -> int:
         """Keep the `records` (offset order) that were not offered before; returns how many those are."""
         known = self._inputs.get(tp)
         if known is None:
-            known = self._inputs[tp] = Input()
+            known = self._inputs[tp] = PartitionInput()
         if records[0].offset < known.next_offset:
             records = [record for record in records if record.offset >= known.next_offset]
         if records:
@@ -59,7 +52,7 @@ class Handoff:
             known.next_offset = records[-1].offset + 1
         return len(records)
 
-    def take(self, tp: Any) -> list[Any]:
+    def take(self, tp: TopicPartition) -> list[FetchedRecord]:
         """Up to `max_batch` waiting records in offset order. The ticket is good until nothing waits any more."""
         known = self._inputs.get(tp)
         if known is None:
@@ -71,7 +64,7 @@ class Handoff:
             known.last_timestamp_ms = taken[-1].timestamp
         return taken
 
-    def issue_tickets(self, active: Container[Any]) -> list[tuple[Any, Any]]:
+    def issue_tickets(self, active: Container[TopicPartition]) -> list[tuple[TopicPartition, FetchedRecord]]:
         """The `active` partitions that have records waiting and no ticket out, each with its newest record.
 
         They count as out. A partition is not active before its state is recovered.
@@ -83,7 +76,7 @@ class Handoff:
                 due.append((tp, known.waiting[-1]))
         return due
 
-    def withdraw_ticket(self, tp: Any) -> None:
+    def withdraw_ticket(self, tp: TopicPartition) -> None:
         """The ticket could not be delivered; it may be issued again."""
         known = self._inputs.get(tp)
         if known is not None:
@@ -94,25 +87,25 @@ class Handoff:
         for known in self._inputs.values():
             known.ticketed = False
 
-    def wants_ticket(self, active: Container[Any]) -> bool:
+    def wants_ticket(self, active: Container[TopicPartition]) -> bool:
         """True when `issue_tickets` would find one."""
         return any(known.waiting and not known.ticketed and tp in active for tp, known in self._inputs.items())
 
-    def is_empty(self, tp: Any) -> bool:
+    def is_empty(self, tp: TopicPartition) -> bool:
         """True when nothing waits for an agent."""
         known = self._inputs.get(tp)
         return known is None or not known.waiting
 
-    def full(self) -> set[Any]:
+    def full(self) -> set[TopicPartition]:
         """Partitions that must not be fetched now."""
         return {tp for tp, known in self._inputs.items() if len(known.waiting) > self._max_waiting}
 
-    def last_timestamp_ms(self, tp: Any) -> int:
+    def last_timestamp_ms(self, tp: TopicPartition) -> int:
         """Timestamp of the newest record taken, epoch ms; -1 when there was none."""
         known = self._inputs.get(tp)
         return -1 if known is None else known.last_timestamp_ms
 
-    def forget(self, tps: Iterable[Any]) -> None:
+    def forget(self, tps: Iterable[TopicPartition]) -> None:
         """Partitions were revoked: what waits is the next owner's."""
         for tp in tps:
             self._inputs.pop(tp, None)

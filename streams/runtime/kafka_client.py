@@ -1,33 +1,33 @@
 """The only importer of confluent_kafka in this package: transactional producers and the topic check.
 
-All calls but `produce` and `poll` block and belong into an executor: `begin_transaction()` alone took 64 % of the
-event loop's time when it ran there, because it waits for the client's own thread.
+All calls but `produce`, `poll` and `is_nearly_full` block and belong into an executor: `begin_transaction()` alone took
+64 % of the event loop's time when it ran there, because it waits for the client's own thread.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas.kafka_settings import PARTITIONER
+from schemas.kafka_settings import ABORTED_KEY, transactional_producer
 from streams.runtime.errors import BrokerUnreachable, TopicMismatch, TransactionLost
 
 CALL_TIMEOUT_S = 5.0
-TRANSACTION_TIMEOUT_MS = 60_000
-GIVE_UP_AFTER_S = 30.0  # as long may a broker's restart take
-_ABORTED_KEY = b"aborted"  # compacted topics refuse records without a key
+GIVE_UP_AFTER_S = 30.0  # a retriable failure is repeated for so long; the restart of a broker takes less
+QUEUE_SIZE = 500_000  # records that the client holds before `produce` raises `BufferError`
+NEARLY_FULL = 0.8  # of the queue; what is left holds many batches, so that `BufferError` is rare
 _FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001  constant's public name
 
-Headers = list[tuple[str, bytes]]
 Offsets = Mapping[tuple[str, int], int]
 
 
 class TransactionalProducer(Protocol):
-    """One producer's transactions, one after another; one is always open. Each call blocks, and none may overlap.
+    """One producer's transactions, one after another. No two calls may overlap.
 
-    All raise `TransactionLost` when the transaction cannot be settled.
+    `initialise` is called first and once. From then on a transaction is open, except between `commit` and `begin`.
+    Those calls that wait for Kafka raise `TransactionLost` when the transaction cannot be settled.
     """
 
     @property
@@ -38,23 +38,32 @@ class TransactionalProducer(Protocol):
         """
 
     def initialise(self) -> None:
-        """Called once, first: fence the previous producer of this partition, settle what it left open, and begin."""
+        """Fence the previous producer of this partition, settle what it left open, and begin."""
 
-    def commit(self, offsets: Offsets) -> None:
-        """Commit what was produced together with the input offsets (next to read), and begin the next."""
+    def send_offsets(self, offsets: Offsets) -> None:
+        """Make the input `offsets` (next to read, by topic and partition) part of the open transaction."""
+
+    def commit(self) -> None:
+        """Make what was produced and the offsets visible together."""
+
+    def begin(self) -> None:
+        """Begin the next transaction."""
 
     def abort(self) -> None:
-        """Drop what was produced since the last commit."""
+        """Drop what was produced since `begin`."""
 
     def poll(self) -> None:
         """Serve the client's callbacks; does not block."""
 
+    def is_nearly_full(self) -> bool:
+        """True when the client's queue has room for a few more batches only; does not block."""
+
     def make_room(self) -> None:
-        """Wait until a full queue took some records to the broker."""
+        """Wait a moment, at most 50 ms, for a full queue to send some records to the broker."""
 
 
 class KafkaTransactions:
-    """The producer of one source partition's transactions.
+    """The producer of one source partition's transactions: `TransactionalProducer` on librdkafka.
 
     Raises `TransactionLost` from every call whose failure is not retriable. A retriable failure repeats the same call:
     a commit that timed out has an unknown outcome, so aborting and sending again could send twice.
@@ -68,37 +77,31 @@ class KafkaTransactions:
         group_id: str,
         partition: int,
         written: Iterable[tuple[str, int]] = (),
+        queue_size: int = QUEUE_SIZE,
     ) -> None:
-        """`written` are the topic partitions that transactions of this id write to, by this process or another."""
+        """`written` are the topic partitions that transactions of this id write to, by this process or another.
+
+        `queue_size` is the number of records that the client holds until a broker has acknowledged them.
+        """
         self.partition = partition
         self._written = list(written)
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-                "partitioner": PARTITIONER,
+                **transactional_producer(bootstrap_servers, transactional_id),
                 # A commit flushes at once; between commits this makes larger batches. 20 ms cost 1.5 us an event more.
                 "linger.ms": 100,
-                "batch.num.messages": 10_000,
-                "queue.buffering.max.messages": 500_000,
-                # A report per record would be made and thrown away; what fails comes back from the commit.
-                "delivery.report.only.error": True,
-                # Default 100: sending offsets right after a commit meets CONCURRENT_TRANSACTIONS and waits that long.
-                # Measured per transaction: p50 102 ms at 100, 4 ms at 2.
-                "retry.backoff.ms": 2,
-                "retry.backoff.max.ms": 100,
-                "reconnect.backoff.max.ms": 1_000,  # default 10 s: so long would a broker's restart be felt
+                "queue.buffering.max.messages": queue_size,
                 "log_level": 3,
             }
         )
+        self._nearly_full = int(queue_size * NEARLY_FULL)
         self._group = _group_metadata(bootstrap_servers, group_id)
         self.produce: Callable[..., None] = self._producer.produce
 
     def initialise(self) -> None:
         """Fence the previous owner, wait until what it left open is settled, and begin."""
         self._repeat(lambda: self._producer.init_transactions(CALL_TIMEOUT_S))
-        self._repeat(self._producer.begin_transaction)
+        self.begin()
         if self._written:
             self._abort_hanging()
 
@@ -110,36 +113,46 @@ class KafkaTransactions:
         partitions closes them, and drops their pending offsets.
         """
         for topic, partition in self._written:
-            self.produce(topic, b"", _ABORTED_KEY, partition)
+            self.produce(topic, b"", ABORTED_KEY, partition)
         self._repeat(self._flush)
         self.abort()
-        self._repeat(self._producer.begin_transaction)
+        self.begin()
 
     def _flush(self) -> None:
         # Only what has reached its partition makes the partition part of the transaction.
         if self._producer.flush(CALL_TIMEOUT_S):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records are still on their way", False, True))  # noqa: SLF001  constant's public name
 
-    def commit(self, offsets: Offsets) -> None:
-        """Commit what was produced together with the input `offsets` (next to read), and begin the next."""
+    def send_offsets(self, offsets: Offsets) -> None:
+        """Make the input `offsets` (next to read, by topic and partition) part of the open transaction."""
         positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         self._repeat(lambda: self._producer.send_offsets_to_transaction(positions, self._group, CALL_TIMEOUT_S))
+
+    def commit(self) -> None:
+        """Send what still waits in the client, and make it and the offsets visible together."""
         self._repeat(lambda: self._producer.commit_transaction(CALL_TIMEOUT_S))
+
+    def begin(self) -> None:
+        """Begin the next transaction."""
         self._repeat(self._producer.begin_transaction)
 
     def abort(self) -> None:
-        """Drop what was produced since the last commit."""
+        """Drop what was produced since `begin`."""
         self._repeat(lambda: self._producer.abort_transaction(CALL_TIMEOUT_S))
 
     def poll(self) -> None:
         """Serve the client's callbacks; does not block."""
         self._producer.poll(0)
 
+    def is_nearly_full(self) -> bool:
+        """True when the client's queue has room for a few more batches only; does not block."""
+        return len(self._producer) > self._nearly_full
+
     def make_room(self) -> None:
-        """Wait until the client's full queue took some records to the broker."""
+        """Wait a moment, at most 50 ms, for a full queue to send some records to the broker."""
         self._producer.poll(0.05)
 
-    def _repeat(self, call: Callable[[], Any]) -> None:
+    def _repeat(self, call: Callable[[], object]) -> None:
         give_up_at = time.monotonic() + GIVE_UP_AFTER_S
         while True:
             try:
@@ -153,11 +166,12 @@ class KafkaTransactions:
                 return
 
 
-def _group_metadata(bootstrap_servers: str, group_id: str) -> Any:
+def _group_metadata(bootstrap_servers: str, group_id: str) -> object:
     # Without a member id Kafka accepts transactional offset commits too: the transactional id does the fencing.
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group_id})
     try:
-        return consumer.consumer_group_metadata()
+        metadata: object = consumer.consumer_group_metadata()
+        return metadata
     finally:
         consumer.close()
 

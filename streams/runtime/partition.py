@@ -9,14 +9,31 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from streams.runtime.due_heap import DueHeap
 from streams.runtime.errors import TransactionLost
 from streams.runtime.kafka_client import TransactionalProducer
-from streams.runtime.timers import DueHeap
+
+ANY_PARTITION = -1  # the partitioner chooses by the key
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitTimes:
+    """When transactions are committed.
+
+    A drained partition commits `linger_s` after its batch, any other at the latest `max_open_s` after the first record
+    of the transaction. One that is not settled in `settle_timeout_s` is lost.
+    """
+
+    linger_s: float
+    max_open_s: float
+    settle_timeout_s: float
 
 
 class OwnedPartition:
-    """Everything a worker holds for one partition number, from assignment to revocation.
+    """Everything a worker holds for one partition number, from assignment to revocation. Used on the event loop only.
 
     Crash: nothing to do. The next owner's `initialise` fences this producer and settles its open transaction before
     it reads offsets or changelogs.
@@ -28,28 +45,20 @@ class OwnedPartition:
         producer: TransactionalProducer,
         executor: Executor,
         on_lost: Callable[[TransactionLost], None],
-        before_commit: "Callable[[OwnedPartition], None]" = lambda _: None,
-        *,
-        commit_linger_s: float,
-        max_open_s: float,
-        settle_timeout_s: float,
+        before_commit: "Callable[[OwnedPartition], None]",
+        times: CommitTimes,
     ) -> None:
-        """`before_commit` may produce the last records of a transaction that is about to be committed; `on_lost` must
-        end the process.
+        """`before_commit` produces the changelog records of a transaction that is about to be committed.
 
-        A drained partition commits `commit_linger_s` after its batch, any other at the latest `max_open_s` after the
-        first record of the transaction. One that is not settled in `settle_timeout_s` is lost.
+        It may be called more than once for a transaction. `on_lost` must end the process: see `TransactionLost`.
         """
         self.number = number
         self.producer = producer
         self.timers = DueHeap()
-        self.transactions = 0
         self._executor = executor
         self._on_lost = on_lost
         self._before_commit = before_commit
-        self._commit_linger_s = commit_linger_s
-        self._max_open_s = max_open_s
-        self._settle_timeout_s = settle_timeout_s
+        self._times = times
         # Produce and commit must never overlap: a timer and an agent committing one transaction at once get
         # _PREV_IN_PROGRESS, and the transaction is lost.
         self._lock = asyncio.Lock()
@@ -57,15 +66,18 @@ class OwnedPartition:
         self._opened_at = 0.0
         self._is_open = False
         self._is_whole = True
+        self._waited_for_room_s = 0.0
         self._commit_timer: asyncio.TimerHandle | None = None
         self._commits: set[asyncio.Task[None]] = set()
 
+    # -- what a batch does
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[TransactionalProducer]:
         """Produce inside the partition's transaction, alone.
 
-        When the body raises, the transaction is half a batch and can only be aborted, also by an orderly stop: a
-        commit would carry the outputs with the previous batch's offset, and the restart would send them again.
+        When the body raises, is cancelled or is closed, the transaction is half a batch and can only be aborted, also
+        by an orderly stop: a commit would carry the outputs with the previous batch's offset, and the restart would
+        send them again. Raises `TransactionLost` when an earlier batch was left so.
         """
         async with self._lock:
             if not self._is_whole:
@@ -80,11 +92,54 @@ class OwnedPartition:
         """The open batch consumed `topic` up to, not including, `next_offset`. Call inside `batch()`."""
         self._next_offsets[topic, self.number] = next_offset
 
+    def write_changelog(self) -> None:
+        """Produce the changelog records of what has changed until now. Call inside `batch()`."""
+        self._before_commit(self)
+
+    def produce_when_room(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | str | None,
+        partition: int = ANY_PARTITION,
+        headers: Headers | None = None,
+    ) -> None:
+        """`producer.produce` as soon as the client's queue has room. Call inside `batch()`; blocks the event loop.
+
+        For a record that met `BufferError`: every record would pay a third more for passing here. While the broker is
+        away no room comes. When the waits of one transaction have taken the settle time-out in sum, this calls
+        `on_lost` and raises `TransactionLost`.
+        """
+        more = {} if headers is None else {"headers": headers}
+        while True:
+            try:
+                self.producer.produce(topic, value, key, partition, **more)
+            except BufferError:
+                self._wait_for_room()
+            else:
+                return
+
+    def _wait_for_room(self) -> None:
+        began = time.monotonic()
+        self.producer.make_room()
+        self._waited_for_room_s += time.monotonic() - began
+        if self._waited_for_room_s >= self._times.settle_timeout_s:
+            waited = f"the client's queue was full; it waited {self._times.settle_timeout_s:g} s for Kafka to take some"
+            raise self._lost(TransactionLost(self.number, waited))
+
+    def must_commit_first(self) -> bool:
+        """True when the open transaction fills most of the client's queue: commit it before the next batch."""
+        return self._is_open and self.producer.is_nearly_full()
+
+    # -- when to commit
     def commit_soon(self, *, drained: bool) -> None:
-        """Have the open transaction committed; batches that come in the meantime go into the same one."""
+        """Have the open transaction committed; batches that come in the meantime go into the same one.
+
+        `drained` says that no more input waits: see `CommitTimes`.
+        """
         loop = asyncio.get_running_loop()
-        rest_s = max(0.0, self._opened_at + self._max_open_s - time.monotonic())
-        wait_s = min(self._commit_linger_s, rest_s) if drained else rest_s
+        rest_s = max(0.0, self._opened_at + self._times.max_open_s - time.monotonic())
+        wait_s = min(self._times.linger_s, rest_s) if drained else rest_s
         if self._commit_timer is not None:
             if self._commit_timer.when() <= loop.time() + wait_s:
                 return
@@ -112,8 +167,9 @@ class OwnedPartition:
     def _end_commit(self, commit: asyncio.Task[None]) -> None:
         self._commits.discard(commit)
         if not commit.cancelled():
-            commit.exception()  # `on_lost` was told
+            commit.exception()  # `on_lost` was called with it
 
+    # -- the commit
     async def _commit(self) -> None:
         async with self._lock:
             if not self._is_open:
@@ -122,26 +178,47 @@ class OwnedPartition:
                 await self._settle()
             except Exception as failure:
                 lost = failure if isinstance(failure, TransactionLost) else TransactionLost(self.number, repr(failure))
-                self._on_lost(lost)
-                raise lost from failure
-            self._is_open = False
-            self.transactions += 1
+                raise self._lost(lost) from failure
 
     async def _settle(self) -> None:
-        if not self._is_whole:
-            await self._run(self.producer.abort)
-            raise TransactionLost(self.number, "a batch was half applied; its transaction is aborted")
-        self._before_commit(self)
-        offsets, self._next_offsets = self._next_offsets, {}
-        await self._run(self.producer.commit, offsets)
+        """The steps of a commit, in this order.
 
-    async def _run(self, call: Callable[..., None], *arguments: object) -> None:
+        1. Nothing of half a batch is committed: its transaction is aborted, and the process ends.
+        2. Write the changelog records of what has changed since the last call of `before_commit`.
+        3. Send the offsets of the inputs that were consumed: they become part of the transaction.
+        4. Commit. The client sends all that waits in its queue first. Outputs, changelogs and offsets become visible
+           together; a crash before this leaves none of them.
+        5. Begin the next transaction at once, so that a batch need not wait for it.
+        6. Forget the offsets. The partition has nothing open until its next batch.
+
+        Steps 3 to 5 wait for Kafka, so they run in the executor, in one call: each hop there and back costs the event
+        loop a turn. The lock is held from the first step to the last.
+        """
+        if not self._is_whole:
+            await self._in_executor(self.producer.abort)
+            raise TransactionLost(self.number, "a batch was half applied; its transaction is aborted")
+        self.write_changelog()
+        await self._in_executor(self._commit_in_kafka)
+        self._next_offsets.clear()
+        self._waited_for_room_s = 0.0
+        self._is_open = False
+
+    def _commit_in_kafka(self) -> None:
+        self.producer.send_offsets(self._next_offsets)
+        self.producer.commit()
+        self.producer.begin()
+
+    async def _in_executor(self, call: Callable[[], None]) -> None:
         # The client's own time-outs do not hold: while a broker restarts its coordinator can vanish from the cluster's
         # metadata, and `send_offsets_to_transaction` then waits for it for ever (librdkafka issues 5456 and 5511, seen
         # with 2.16.0 at every restart of a single broker).
         try:
-            async with asyncio.timeout(self._settle_timeout_s):
-                await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+            async with asyncio.timeout(self._times.settle_timeout_s):
+                await asyncio.get_running_loop().run_in_executor(self._executor, call)
         except TimeoutError as failure:
-            waited = f"Kafka did not settle it in {self._settle_timeout_s:g} s"
+            waited = f"Kafka did not settle it in {self._times.settle_timeout_s:g} s"
             raise TransactionLost(self.number, waited) from failure
+
+    def _lost(self, lost: TransactionLost) -> TransactionLost:
+        self._on_lost(lost)
+        return lost

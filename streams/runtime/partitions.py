@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from streams.runtime.errors import TransactionLost
 from streams.runtime.kafka_client import TransactionalProducer
-from streams.runtime.partition import OwnedPartition
+from streams.runtime.partition import CommitTimes, OwnedPartition
 
 
 class Partitions:
@@ -16,30 +16,24 @@ class Partitions:
         self,
         new_producer: Callable[[int], TransactionalProducer],
         on_lost: Callable[[TransactionLost], None],
-        before_commit: Callable[[OwnedPartition], None] = lambda _: None,
-        *,
-        commit_linger_s: float,
-        max_open_s: float,
-        settle_timeout_s: float,
+        before_commit: Callable[[OwnedPartition], None],
+        times: CommitTimes,
     ) -> None:
-        """`before_commit` as in `OwnedPartition`. `on_lost` must end the process: see `TransactionLost`."""
+        """`new_producer` makes the producer of a partition number. The others are as in `OwnedPartition`."""
         self._new_producer = new_producer
         self._on_lost = on_lost
         self._before_commit = before_commit
-        self._commit_linger_s = commit_linger_s
-        self._max_open_s = max_open_s
-        self._settle_timeout_s = settle_timeout_s
+        self._times = times
         self._owned: dict[int, OwnedPartition] = {}
         # One thread per partition number is enough: each has at most one blocking call at a time.
         self._executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="transaction")
 
-    def __getitem__(self, number: int) -> OwnedPartition:
-        return self._owned[number]
-
     def __iter__(self) -> Iterator[OwnedPartition]:
+        """The owned partitions at this moment."""
         return iter(list(self._owned.values()))
 
     def __len__(self) -> int:
+        """How many are owned."""
         return len(self._owned)
 
     def get(self, number: int) -> OwnedPartition | None:
@@ -47,7 +41,10 @@ class Partitions:
         return self._owned.get(number)
 
     async def open(self, numbers: set[int]) -> None:
-        """Fence the previous owners of `numbers`, in parallel, off the event loop."""
+        """Fence the previous owners of `numbers`, in parallel, off the event loop.
+
+        Calls `on_lost` and raises `TransactionLost` when one of them cannot be opened.
+        """
         new = [number for number in sorted(numbers) if number not in self._owned]
         loop = asyncio.get_running_loop()
         try:
@@ -62,19 +59,10 @@ class Partitions:
     def _open(self, number: int) -> OwnedPartition:
         producer = self._new_producer(number)
         producer.initialise()
-        return OwnedPartition(
-            number,
-            producer,
-            self._executor,
-            self._on_lost,
-            self._before_commit,
-            commit_linger_s=self._commit_linger_s,
-            max_open_s=self._max_open_s,
-            settle_timeout_s=self._settle_timeout_s,
-        )
+        return OwnedPartition(number, producer, self._executor, self._on_lost, self._before_commit, self._times)
 
     async def release(self, numbers: set[int]) -> None:
-        """Commit `numbers`, then forget them."""
+        """Commit `numbers`, then forget them. Raises `TransactionLost` as `OwnedPartition.commit` does."""
         leaving = [self._owned[number] for number in numbers if number in self._owned]
         await asyncio.gather(*(partition.commit() for partition in leaving))
         for partition in leaving:

@@ -5,7 +5,7 @@ while the fetcher already runs: records queued in between are dropped and their 
 read (25 of 42,000 events lost over five orderly restarts). Here: recover, seek while paused, clear, resume.
 """
 
-from typing import Any
+from collections.abc import Awaitable
 
 from faust.tables.manager import TableManager as StockTableManager
 from faust.tables.recovery import RebalanceAgain, ServiceStopped
@@ -18,10 +18,11 @@ from streams.runtime.errors import RecoveryStuck
 class Recovery(StockRecovery):  # type: ignore[misc]  # faust has no types
     """Faust's recovery with its last step in another order."""
 
-    _term = 0
+    _assignment_epoch = 0
 
-    async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
-        self._term = self.app.consumer.term
+    async def on_rebalance(self, *args: object, **kwargs: object) -> None:
+        """Partitions were assigned: note in which epoch, and recover them."""
+        self._assignment_epoch = self.app.consumer.assignment_epoch
         await super().on_rebalance(*args, **kwargs)
 
     def _set_recovery_started(self) -> None:
@@ -33,7 +34,7 @@ class Recovery(StockRecovery):  # type: ignore[misc]  # faust has no types
     async def _slurp_changelogs(self) -> None:
         """Nothing comes through Faust's changelog queue here, and stock would clear the end signal at any moment."""
 
-    async def _wait(self, coro: Any, timeout: float | None = None) -> None:
+    async def _wait(self, coro: Awaitable[object], timeout: float | None = None) -> None:
         """Stock takes a time-out for its own stop: recovery ends in silence and the worker idles for ever."""
         result = await self.wait_first(coro, self.signal_recovery_start, timeout=timeout)
         if result.stopped:
@@ -46,7 +47,11 @@ class Recovery(StockRecovery):  # type: ignore[misc]  # faust has no types
             raise RebalanceAgain
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
-        """Called when every owned changelog partition was read to its highwater."""
+        """Called when every owned changelog partition was read to its highwater.
+
+        Rebuild what lives in memory only, seek the inputs to their committed offsets while they are paused, clear the
+        agents' queues, and only then resume. Gives way, and resumes nothing, when another rebalance has begun.
+        """
         app, consumer = self.app, self.app.consumer
         await app.on_rebalance_complete.send()
         self._set_recovery_ended()
@@ -55,12 +60,12 @@ class Recovery(StockRecovery):  # type: ignore[misc]  # faust has no types
         if app.consumer_generation_id != generation_id:
             self.log.info("Another rebalance began during recovery")
             return
-        app.rebuild_timers()
+        app.on_recovered()
         assignment = consumer.assignment()
         if assignment:
             await self._wait(consumer.perform_seek(), timeout=app.conf.broker_request_timeout)
         # A revocation that began meanwhile has stopped the flow and is committing: it must not be started again.
-        if consumer.term != self._term:
+        if consumer.assignment_epoch != self._assignment_epoch:
             self.log.info("Another rebalance began at the end of recovery")
             return
         self.completed.set()
@@ -82,6 +87,7 @@ class TableManager(StockTableManager):  # type: ignore[misc]  # faust has no typ
 
     @property
     def recovery(self) -> Recovery:
+        """The recovery service; made at the first call."""
         if self._recovery is None:
             self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery

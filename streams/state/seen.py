@@ -17,11 +17,12 @@ DIGEST_BYTES = 11  # the most that a Python integer holds in 36 bytes
 
 
 class SeenIndex:
-    """Keys seen and their expiry, and the segments not yet written."""
+    """Keys seen and their expiry, and the segments not yet written. In memory only: the changelog has the segments."""
 
     def __init__(self) -> None:
+        """Empty; recovered segments come with `load`."""
         self._expiry: dict[int, Seen] = {}
-        self._fresh: dict[int, tuple[Seen, list[bytes]]] = {}
+        self._dirty: dict[int, tuple[Seen, list[bytes]]] = {}
         self._asked = ("", _digest(""))  # an entry is asked for, and added right after: one digest serves both
 
     def get(self, key: str) -> Seen | None:
@@ -30,12 +31,12 @@ class SeenIndex:
         self._asked = (key, digest)
         return self._expiry.get(int.from_bytes(digest))
 
-    def add(self, key: str, seen: Seen) -> None:
+    def mark_seen(self, key: str, seen: Seen) -> None:
         """Remember a key from now on; `take_segments` brings it to the changelog."""
         expires_at_ms = seen.expires_at_ms
-        if expires_at_ms not in self._fresh:
-            self._fresh[expires_at_ms] = (seen, [])
-        shared, digests = self._fresh[expires_at_ms]
+        if expires_at_ms not in self._dirty:
+            self._dirty[expires_at_ms] = (seen, [])
+        shared, digests = self._dirty[expires_at_ms]
         asked, digest = self._asked
         if asked != key:
             digest = _digest(key)
@@ -44,8 +45,8 @@ class SeenIndex:
 
     def take_segments(self) -> Iterator[tuple[bytes, bytes]]:
         """(key, value) of a segment for each expiry among the keys added since the last call."""
-        fresh, self._fresh = self._fresh, {}
-        for expires_at_ms, (_, digests) in fresh.items():
+        dirty, self._dirty = self._dirty, {}
+        for expires_at_ms, (_, digests) in dirty.items():
             # a key is added once in its life, so the first of a segment names it
             yield f"{expires_at_ms}|{digests[0].hex()}".encode(), b"".join(digests)
 
@@ -57,11 +58,6 @@ class SeenIndex:
         """Forget the keys of a segment that is dropped."""
         for number in _numbers(value):
             self._expiry.pop(number, None)
-
-    def clear(self) -> None:
-        """Forget everything, before recovered segments are loaded."""
-        self._expiry.clear()
-        self._fresh.clear()
 
 
 def expiry_of(segment: str) -> int:

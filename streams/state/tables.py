@@ -5,23 +5,37 @@ records name their partition explicitly.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from schemas.topics import STATE_TABLES
 from streams.core.model.state import RoutingRequest
 from streams.core.model.step import ROUTING, SEEN
 from streams.state.partition import PartitionState
+from streams.state.store import TableStore
+
+
+class TableMaker(Protocol):
+    """The Faust app, for its tables."""
+
+    def Table(self, name: str, *, partitions: int, key_type: type, value_type: type) -> Any:  # noqa: N802  Faust's name
+        """A table whose changelog has `partitions` partitions."""
 
 
 class Tables:
-    """The three tables of one app. Reads see every write of this process at once; Kafka sees them at commit."""
+    """The tables of one app, named in `STATE_TABLES`.
 
-    def __init__(self, app: Any, partitions: int) -> None:
-        self._tables = {
+    Reads see every write of this process at once; Kafka sees them when their transaction commits.
+    """
+
+    def __init__(self, app: TableMaker, partitions: int) -> None:
+        """`partitions` is the partition count of the inputs. Adds the tables to `app`."""
+        tables = {
             name: app.Table(name, partitions=partitions, key_type=bytes, value_type=bytes) for name in STATE_TABLES
         }
-        self.changelogs = {name: table.changelog_topic.get_topic_name() for name, table in self._tables.items()}
-        self._stores = {name: table.data for name, table in self._tables.items()}
+        self.changelogs: dict[str, str] = {
+            name: table.changelog_topic.get_topic_name() for name, table in tables.items()
+        }
+        self._stores = {name: TableStore(table.data) for name, table in tables.items()}
         self._partitions: dict[int, PartitionState] = {}
 
     def partition(self, number: int) -> PartitionState:
@@ -34,23 +48,27 @@ class Tables:
     def recover(self) -> None:
         """After recovery: forget what was decoded before, and read all segments of seen entries into the indexes."""
         self._partitions.clear()
-        owners = self._stores[SEEN]._key_partition  # noqa: SLF001  Faust shows it nowhere else
-        for key, segment in self._stores[SEEN].data.items():
-            self.partition(owners[key]).load_seen(key, segment)
+        for number, key, segment in self._stores[SEEN].items_by_partition():
+            self.partition(number).load_seen(key, segment)
 
-    def keys(self, table: str) -> Iterator[tuple[int, str]]:
-        """(partition, key) of everything that is owned and was committed."""
-        for key, partition in self._stores[table]._key_partition.items():  # noqa: SLF001
-            yield partition, key.decode()
+    def due_times(self) -> Iterator[tuple[int, int, str, str]]:
+        """(partition number, due time in epoch ms, table, key) of every committed value that wants to be looked at."""
+        for table, store in self._stores.items():
+            for number, raw in store.keys_by_partition():
+                key = raw.decode()
+                due_ms = self.partition(number).due_at_ms(table, key)
+                if due_ms is not None:
+                    yield number, due_ms, table, key
 
     def routing_requests(self) -> Iterator[RoutingRequest]:
-        """Every owned routing request."""
-        fresh = set[str]()
+        """Every owned routing request, those of open transactions as these have changed them."""
+        dirty = set[str]()
         for state in self._partitions.values():
-            for value in state.uncommitted(ROUTING):
-                fresh.add(value.key)
+            for value in state.dirty_requests():
+                dirty.add(value.key)
                 yield value
-        for number, key in self.keys(ROUTING):
-            value = self.partition(number).look(ROUTING, key) if key not in fresh else None
-            if isinstance(value, RoutingRequest):
-                yield value
+        for number, raw in self._stores[ROUTING].keys_by_partition():
+            key = raw.decode()
+            committed = self.partition(number).get(ROUTING, key) if key not in dirty else None
+            if isinstance(committed, RoutingRequest):
+                yield committed

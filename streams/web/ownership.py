@@ -7,22 +7,24 @@ from aiohttp import ClientError, ClientTimeout
 
 from streams.runtime.app import ExactlyOnceApp
 from streams.runtime.consumer import partition_of
+from streams.web.foreign import Request
 
 PEER_TIMEOUT = ClientTimeout(total=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What another worker answered."""
+class PeerAnswer:
+    """What another worker answered: HTTP status and decoded JSON."""
 
     status: int
     body: Any
 
 
 class Ownership:
-    """Partition ownership as the assignor spread it, and this worker's readiness."""
+    """Which worker owns which partition, as Faust's assignor distributed them, and whether this worker is ready."""
 
     def __init__(self, app: ExactlyOnceApp, changelog_topic: str) -> None:
+        """Whoever reads a partition of `changelog_topic` owns the keys of that partition number."""
         self._app = app
         self._changelog_topic = changelog_topic
 
@@ -33,7 +35,7 @@ class Ownership:
         return bool(recovery.completed.is_set() and not (app.rebalancing or recovery.in_recovery))
 
     def progress(self) -> dict[str, Any]:
-        """Readiness in words: partitions owned, changelog records left to read."""
+        """Whether this worker is ready, which partitions it owns, and how many changelog records are left to read."""
         recovery = self._app.tables.recovery
         return {
             "ready": self.is_ready(),
@@ -45,8 +47,11 @@ class Ownership:
         """The partition number of a conversation."""
         return partition_of(conversation_id.encode(), self._app.conf.topic_partitions)
 
-    async def answer_of_owner(self, conversation_id: str, request: Any) -> Answer | None:
-        """The owning worker's answer, or None when this worker owns the key (or the caller asked just this one)."""
+    async def answer_of_owner(self, conversation_id: str, request: Request) -> PeerAnswer | None:
+        """The owning worker's answer to the same request; None when this worker owns the conversation.
+
+        A request with the parameter `local` is for this worker only. An owner that cannot be reached is a 503.
+        """
         if "local" in request.query:
             return None
         partition = self.partition_of(conversation_id)
@@ -55,25 +60,25 @@ class Ownership:
         for url, topics in self._app.assignor.tables_metadata().items():
             if partition in topics.get(self._changelog_topic, ()):
                 return await self._ask(str(url), request)
-        return Answer(503, {"error": f"partition {partition} has no owner at this moment; try again"})
+        return PeerAnswer(503, {"error": f"partition {partition} has no owner at this moment; try again"})
 
-    async def answers_of_peers(self, request: Any) -> list[dict[str, Any]]:
-        """The local answers of all other workers that answered with 200."""
+    async def answers_of_peers(self, request: Request) -> list[dict[str, Any]]:
+        """What all other workers answered for their own partitions; those that did not answer 200 are left out."""
         own = str(self._app.conf.canonical_url).rstrip("/")
         urls = {str(url).rstrip("/") for url in self._app.assignor.tables_metadata()}
         answers = [await self._ask(url, request) for url in sorted(urls - {own})]
         return [answer.body for answer in answers if answer.status == 200]
 
     def numbers(self, peers: list[dict[str, Any]]) -> list[int]:
-        """Partition numbers that an answer covers."""
+        """The partition numbers that an answer covers: this worker's own, and those of the `peers` that answered."""
         covered = {partition.number for partition in self._app.partitions}
         return sorted(covered.union(*(peer["partitions"] for peer in peers)))
 
-    async def _ask(self, url: str, request: Any) -> Answer:
+    async def _ask(self, url: str, request: Request) -> PeerAnswer:
         query = {**request.query, "local": "1"}
         target = f"{url.rstrip('/')}{request.url.path}"
         try:
             async with self._app.http_client.get(target, params=query, timeout=PEER_TIMEOUT) as response:
-                return Answer(response.status, await response.json())
+                return PeerAnswer(response.status, await response.json())
         except (ClientError, TimeoutError) as error:
-            return Answer(503, {"error": f"asking the owning worker at {url}: {error!r}; try again"})
+            return PeerAnswer(503, {"error": f"asking the owning worker at {url}: {error!r}; try again"})

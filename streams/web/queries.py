@@ -1,7 +1,5 @@
 """Routes and status codes of the query API."""
 
-from typing import Any
-
 from schemas.topics import Topics
 from streams.core.conversation.receipts import delivery_status
 from streams.core.model.rules import Rules
@@ -10,6 +8,7 @@ from streams.metrics import Metrics
 from streams.runtime.app import ExactlyOnceApp
 from streams.state.tables import Tables
 from streams.web import views
+from streams.web.foreign import Page, Request, Response
 from streams.web.ownership import Ownership
 
 RECOVERING = 503
@@ -25,7 +24,7 @@ def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Me
     _add_conversations(app, tables, ownership, rules)
 
     @app.page("/v1/routing/requests")  # type: ignore[untyped-decorator]
-    async def routing_requests(self: Any, request: Any) -> Any:
+    async def routing_requests(self: Page, request: Request) -> Response:
         if not ownership.is_ready():
             return self.json(ownership.progress(), status=RECOVERING)
         state = request.query.get("state")
@@ -43,21 +42,21 @@ def add_queries(app: ExactlyOnceApp, tables: Tables, topics: Topics, metrics: Me
         return self.json({"requests": found, "partitions": ownership.numbers(peers)})
 
     @app.page("/live")  # type: ignore[untyped-decorator]
-    async def live(self: Any, request: Any) -> Any:  # noqa: ARG001
+    async def live(self: Page, request: Request) -> Response:  # noqa: ARG001
         return self.json({"live": True})
 
     @app.page("/ready")  # type: ignore[untyped-decorator]
-    async def ready(self: Any, request: Any) -> Any:  # noqa: ARG001
+    async def ready(self: Page, request: Request) -> Response:  # noqa: ARG001
         return self.json(ownership.progress(), status=200 if ownership.is_ready() else RECOVERING)
 
     @app.page("/metrics")  # type: ignore[untyped-decorator]
-    async def exposition(self: Any, request: Any) -> Any:  # noqa: ARG001
+    async def exposition(self: Page, request: Request) -> Response:  # noqa: ARG001
         return self.bytes(metrics.exposition(), content_type="text/plain")
 
 
 def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership, rules: Rules) -> None:
     @app.page("/v1/conversations/{conversation_id}")  # type: ignore[untyped-decorator]  # faust has no types
-    async def conversation(self: Any, request: Any, conversation_id: str) -> Any:
+    async def conversation(self: Page, request: Request, conversation_id: str) -> Response:
         instead = await _answer_of_others(self, ownership, conversation_id, request)
         if instead is not None:
             return instead
@@ -71,7 +70,7 @@ def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership
         return self.json(answer)
 
     @app.page("/v1/conversations/{conversation_id}/deliveries/{delivery_id}")  # type: ignore[untyped-decorator]
-    async def delivery(self: Any, request: Any, conversation_id: str, delivery_id: str) -> Any:
+    async def delivery(self: Page, request: Request, conversation_id: str, delivery_id: str) -> Response:
         instead = await _answer_of_others(self, ownership, conversation_id, request)
         if instead is not None:
             return instead
@@ -80,8 +79,13 @@ def _add_conversations(app: ExactlyOnceApp, tables: Tables, ownership: Ownership
         return self.json({"conversation_id": conversation_id, "delivery_id": delivery_id, "status": status})
 
 
-async def _answer_of_others(page: Any, ownership: Ownership, conversation_id: str, request: Any) -> Any:
-    """Progress while nobody can tell, or what the owner of the conversation answers; None when that is this worker."""
+async def _answer_of_others(
+    page: Page, ownership: Ownership, conversation_id: str, request: Request
+) -> Response | None:
+    """The 503 of a worker that is not ready, or the answer of the worker that owns the conversation.
+
+    None when this worker is ready and owns it.
+    """
     if not ownership.is_ready():
         return page.json(ownership.progress(), status=RECOVERING)
     elsewhere = await ownership.answer_of_owner(conversation_id, request)

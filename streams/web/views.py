@@ -1,4 +1,4 @@
-"""State as JSON-able answers, in the field's words. Texts are not in the state; subjects are redacted."""
+"""State values as JSON answers, under the names of their fields. Texts are not in the state; subjects are redacted."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def routing_request(value: RoutingRequest, rules: Rules) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Structs stored as arrays, as nested dictionaries."""
+    """A value in which every struct is a dictionary: the structs themselves become arrays in JSON."""
     if isinstance(value, msgspec.Struct):
         return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, (tuple, list)):

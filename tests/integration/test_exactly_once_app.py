@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import msgspec
 import pytest
 from faust.types.tuples import TP
 
+from byoc.local_kafka.local import LocalKafka
 from schemas.topics import TopicSpec
 from streams.runtime.consumer import partition_of
 from streams.runtime.errors import RecoveryStuck, TransactionLost
 from streams.runtime.kafka_client import KafkaTransactions
+from streams.runtime.partition import CommitTimes, OwnedPartition
 from tests.support.counting_worker import PARTITIONS, CountingWorker
 from tests.support.kafka import TestBroker, Unique
 
@@ -35,9 +38,9 @@ class Counting:
         names = (self.topic, self.output, self.changelog)
         kafka.create_topics([TopicSpec(name=name, partitions=PARTITIONS, config={}) for name in names])
 
-    def worker(self) -> CountingWorker:
+    def worker(self, **options: str) -> CountingWorker:
         arguments = {"app": self.app_id, "topic": self.topic, "kafka": self.kafka.bootstrap_servers}
-        return CountingWorker({**arguments, "datadir": str(self._folder)})
+        return CountingWorker({**arguments, "datadir": str(self._folder), **options})
 
     def send(self, numbers: range) -> None:
         events = ((b"k%d" % (n % 8), msgspec.json.encode({"n": n})) for n in numbers)
@@ -100,6 +103,13 @@ async def test_nothing_is_handed_out_before_the_inputs_start_and_nothing_is_lost
     assert sorted(output["n"] for output in outputs) == list(range(100))
 
 
+def settle(producer: KafkaTransactions, offsets: dict[tuple[str, int], int]) -> None:
+    """A whole commit, as an owner makes it."""
+    producer.send_offsets(offsets)
+    producer.commit()
+    producer.begin()
+
+
 def committed(counting: Counting) -> dict[int, int]:
     found = counting.kafka.committed_offsets(counting.app_id, counting.topic)
     return {partition: offset or 0 for partition, offset in found.items()}
@@ -123,7 +133,7 @@ async def test_a_previous_owner_is_fenced_before_the_recovery_reads_anything(cou
 
     def zombie_commits() -> None:
         try:
-            zombie.commit({(counting.topic, 0): 1})
+            settle(zombie, {(counting.topic, 0): 1})
         except TransactionLost as lost:
             commits.append(lost.fenced)
         else:
@@ -142,7 +152,7 @@ async def test_an_input_that_ends_in_transaction_markers_is_drained(counting: Co
     await asyncio.to_thread(upstream.initialise)
     for n in range(6):
         upstream.produce(counting.topic, msgspec.json.encode({"n": n}), b"k", n % 2)
-        await asyncio.to_thread(upstream.commit, {})
+        await asyncio.to_thread(settle, upstream, {})
     async with running(counting.worker().app) as app:
         await recovered(app)
         places = [TP(counting.topic, number) for number in range(PARTITIONS)]
@@ -168,9 +178,8 @@ async def test_a_changelog_of_many_transactions_is_recovered_to_its_end(counting
     worker = counting.worker()
     async with running(worker.app) as app:
         await recovered(app)
-        store = worker._table.data
-        assert store.data == {key: (60).to_bytes(8) for key in KEYS}
-        assert store._key_partition == {key: partition_of(key, PARTITIONS) for key in KEYS}
+        recovered_values = {key: (partition, value) for partition, key, value in worker.counts.items_by_partition()}
+        assert recovered_values == {key: (partition_of(key, PARTITIONS), (60).to_bytes(8)) for key in KEYS}
         counting.kafka.produce(counting.topic, [(key, b'{"n": 1}') for key in KEYS])
         await until(lambda: counting.kafka.end_offsets(counting.topic) == committed(counting), "the commit")
     assert [output["c"] for output in counting.outputs()] == [61] * len(KEYS)
@@ -191,8 +200,8 @@ def write_changelog(counting: Counting, updates: int) -> None:
                 producer.produce(counting.changelog, value.to_bytes(8), key, number)
                 written += 1
                 if written % 300 == 0:
-                    producer.commit({})
-        producer.commit({})
+                    settle(producer, {})
+        settle(producer, {})
 
 
 async def test_a_second_recovery_does_not_end_by_the_signal_of_the_first(counting: Counting) -> None:
@@ -217,7 +226,7 @@ async def test_a_rebalance_that_begins_at_the_end_of_a_recovery_keeps_the_flow_s
 
     async def seek_while_partitions_are_revoked() -> None:
         await seek()
-        app.consumer._thread.term += 1
+        app.consumer._thread.assignment_epoch += 1
 
     app.consumer.perform_seek = seek_while_partitions_are_revoked
     start = asyncio.create_task(app.start())
@@ -235,3 +244,43 @@ async def test_a_recovery_that_kafka_does_not_answer_is_an_error(counting: Count
         await recovered(app)
         with pytest.raises(RecoveryStuck, match="did not answer within"):
             await app.tables.recovery._wait(asyncio.Event().wait(), timeout=0.05)
+
+
+async def test_a_client_queue_that_is_smaller_than_a_batch_delays_records_and_loses_none(counting: Counting) -> None:
+    counting.send(range(2_000))
+    async with running(counting.worker(queue_size="50").app) as app:
+        await recovered(app)
+        await until(lambda: counting.kafka.end_offsets(counting.topic) == committed(counting), "the commit")
+    assert sorted(output["n"] for output in counting.outputs()) == list(range(2_000))
+
+
+async def test_a_queue_that_kafka_takes_nothing_from_loses_the_transaction_in_time(
+    own_kafka: LocalKafka, unique: Unique
+) -> None:
+    """The event loop stands still meanwhile, so there must be an end to it."""
+    TestBroker(own_kafka.bootstrap_servers).create_topic(unique.name("out"), partitions=1)
+    producer = KafkaTransactions(
+        bootstrap_servers=own_kafka.bootstrap_servers,
+        transactional_id=unique.transactional_id,
+        group_id=unique.group,
+        partition=0,
+        queue_size=100,
+    )
+    await asyncio.to_thread(producer.initialise)
+    lost: list[TransactionLost] = []
+    times = CommitTimes(linger_s=60, max_open_s=60, settle_timeout_s=1)
+    with ThreadPoolExecutor(1) as executor:
+        partition = OwnedPartition(0, producer, executor, lost.append, lambda _: None, times)
+        own_kafka.kill()
+        began = time.monotonic()
+        with pytest.raises(TransactionLost, match="queue was full; it waited 1 s"):
+            await fill(partition, unique.name("out"), 101)
+    assert 1 <= time.monotonic() - began < 3
+    assert producer.is_nearly_full()
+    assert len(lost) == 1
+
+
+async def fill(partition: OwnedPartition, topic: str, count: int) -> None:
+    async with partition.batch():
+        for _ in range(count):
+            partition.produce_when_room(topic, b"v", b"k")

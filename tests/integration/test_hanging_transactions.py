@@ -41,6 +41,6 @@ async def test_records_left_hanging_by_the_previous_owner_are_not_committed_by_t
     settled = [kafka.read_committed(topic) for topic, _ in places]
     for topic, partition in places:
         transactions.produce(topic, b"ours", b"k", partition)
-    transactions.commit({})
+    transactions.commit()
     found = [[message.value for message in kafka.read_committed(topic)] for topic, _ in places]
     assert (settled, found) == ([[], []], [[b"ours"], [b"ours"]])

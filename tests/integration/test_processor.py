@@ -252,7 +252,8 @@ def test_a_declined_offer_comes_back_to_the_router_and_goes_to_another_rep(
         processor.publish(request)
         processor.await_records(catalogue.routing_requests, records.RoutingTask, 1)
         first = domain.decision("accept", user_id=domain.REP, decision_id="d1")
-        processor.decide(replace(first, decided_at_ms=request.created_at_ms + 500))
+        # a decline that was created before the decision would not count as its answer
+        processor.decide(replace(first, decided_at_ms=request.created_at_ms + 1))
         processor.await_records(catalogue.salesforce_calls, records.SalesforceCall, 2)
         declined = domain.entry("RoutingWorkResult", {"workType": "Declined", "workTargetId": domain.WORK_ITEM})
         processor.publish(live(declined))

@@ -6,12 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from streams.runtime.handoff import Handoff
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    topic: str
-    partition: int
+from streams.runtime.records import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +15,7 @@ class Fetched:
     timestamp: int
 
 
-PLACES = [Place("in", 0), Place("in", 1), Place("decisions", 0)]
+PLACES = [TopicPartition("in", 0), TopicPartition("in", 1), TopicPartition("decisions", 0)]
 places = st.sampled_from(PLACES)
 
 
@@ -31,31 +26,31 @@ class HandoffMachine(RuleBasedStateMachine):
     def begin(self, max_batch: int, max_waiting: int) -> None:
         self.max_batch = max_batch
         self.handoff = Handoff(max_batch=max_batch, max_waiting=max_waiting)
-        self.log: dict[Place, list[int]] = {place: [] for place in PLACES}
+        self.log: dict[TopicPartition, list[int]] = {place: [] for place in PLACES}
         self.position = dict.fromkeys(PLACES, 0)  # of the fetcher, an index into the log
         self.start = dict.fromkeys(PLACES, 0)
-        self.taken: dict[Place, list[int]] = {place: [] for place in PLACES}
-        self.queue: list[Place] = []
+        self.taken: dict[TopicPartition, list[int]] = {place: [] for place in PLACES}
+        self.queue: list[TopicPartition] = []
 
     @rule(place=places, gaps=st.lists(st.integers(1, 3), min_size=1, max_size=6))
-    def append(self, place: Place, gaps: list[int]) -> None:
+    def append(self, place: TopicPartition, gaps: list[int]) -> None:
         """Records are written; markers leave gaps between their offsets."""
         for gap in gaps:
             self.log[place].append(self.log[place][-1] + gap if self.log[place] else gap - 1)
 
     @rule(place=places, count=st.integers(1, 6))
-    def fetch(self, place: Place, count: int) -> None:
+    def fetch(self, place: TopicPartition, count: int) -> None:
         found = self.log[place][self.position[place] :][:count]
         if found and place not in self.handoff.full():
             self.handoff.offer(place, [Fetched(offset, offset) for offset in found])
             self.position[place] += len(found)
 
     @rule(place=places, data=st.data())
-    def seek_back(self, place: Place, data: st.DataObject) -> None:
+    def seek_back(self, place: TopicPartition, data: st.DataObject) -> None:
         self.position[place] = data.draw(st.integers(self.start[place], self.position[place]))
 
     @rule(active=st.sets(places))
-    def deliver_tickets(self, active: set[Place]) -> None:
+    def deliver_tickets(self, active: set[TopicPartition]) -> None:
         issued = [place for place, _ in self.handoff.issue_tickets(active)]
         assert set(issued) <= active
         assert not set(issued) & set(self.queue)
@@ -77,7 +72,7 @@ class HandoffMachine(RuleBasedStateMachine):
         self.handoff.reissue_tickets()
 
     @rule(place=places)
-    def move_away_and_back(self, place: Place) -> None:
+    def move_away_and_back(self, place: TopicPartition) -> None:
         """What was taken is committed; the partition starts there again."""
         self.start[place] += len(self.taken[place])
         self.position[place] = self.start[place]

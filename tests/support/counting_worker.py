@@ -1,7 +1,7 @@
 """A worker on the exactly-once runtime that counts events per key, for tests that break the runtime.
 
 Run: python -m tests.support.counting_worker app=ID topic=T kafka=HOST:PORT [session_timeout_s=6] [fail_at=N]
-     [pace_us=N]
+     [pace_us=N] [queue_size=N]
 
 Each event `{"n": i}` under a key leaves one record `{"n": i, "c": count of this key so far}` on `<topic>-out`, and the
 count is the table's value. Lost, doubled or reordered input shows in these numbers.
@@ -10,12 +10,14 @@ count is the table's value. Lost, doubled or reordered input shows in these numb
 import struct
 import sys
 import time
-from typing import Any
+from collections.abc import AsyncIterable
 
 import msgspec
 
 from streams.runtime.app import ExactlyOnceApp
-from streams.runtime.partition import OwnedPartition
+from streams.runtime.batches import Batch
+from streams.runtime.ticket import Ticket
+from streams.state.store import TableStore
 
 PARTITIONS = 4
 
@@ -23,7 +25,7 @@ PARTITIONS = 4
 class CountingWorker:
     """The app and its agent. `fail_at` raises in the middle of a batch at the event with that number.
 
-    `pace_us` is what each event takes.
+    `pace_us` is what each event takes, `queue_size` the records that a producer holds.
     """
 
     def __init__(self, arguments: dict[str, str]) -> None:
@@ -37,6 +39,7 @@ class CountingWorker:
             bootstrap_servers=arguments["kafka"],
             settle_timeout_s=float(arguments.get("settle_timeout_s", "30")),
             output_topics=[self._output],
+            queue_size=int(arguments.get("queue_size", "500000")),
             web_enabled=False,
             topic_partitions=PARTITIONS,
             topic_allow_declare=False,
@@ -48,28 +51,30 @@ class CountingWorker:
             broker_rebalance_timeout=10.0,
             datadir=arguments.get("datadir", f"/tmp/{app_id}"),
         )
-        self._table = self.app.Table("counts", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
+        table = self.app.Table("counts", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
+        self.counts = TableStore(table.data)
         self.app.agent(self.app.ticket_topic(topic), name="count")(self._count)
 
-    async def _count(self, stream: Any) -> None:
-        async for ticket in stream:
-            await self.app.work_off(ticket.tp, self._apply)
+    async def _count(self, stream: AsyncIterable[Ticket]) -> None:
+        async with self.app.batches(stream) as batches:
+            async for batch in batches:
+                self._apply(batch)
 
-    def _apply(self, _tp: Any, partition: OwnedPartition, batch: list[Any]) -> None:
-        number, produce = partition.number, partition.producer.produce
-        store, dirty = self._table.data, {}
-        time.sleep(self._pace_s * len(batch))
-        for record in batch:
-            event = msgspec.json.decode(record.value)
+    def _apply(self, batch: Batch) -> None:
+        partition, counts = batch.partition, self.counts
+        dirty = {}
+        time.sleep(self._pace_s * len(batch.records))
+        for record in batch.records:
+            event, key = msgspec.json.decode(record.value or b""), record.key or b""
             if event["n"] == self._fail_at:
                 raise ValueError(f"failing at event {self._fail_at}, as told")
-            old = store.data.get(record.key)
+            old = counts.get(key)
             count = (struct.unpack(">q", old)[0] if old else 0) + 1
-            dirty[record.key] = store.data[record.key] = struct.pack(">q", count)
-            store._key_partition[record.key] = number
-            produce(self._output, msgspec.json.encode({"n": event["n"], "c": count}), record.key)
+            dirty[key] = struct.pack(">q", count)
+            counts.put(key, dirty[key], partition.number)
+            partition.produce_when_room(self._output, msgspec.json.encode({"n": event["n"], "c": count}), key)
         for key, value in dirty.items():
-            produce(self._changelog, value, key, number)
+            partition.produce_when_room(self._changelog, value, key, partition.number)
 
 
 def main() -> None:

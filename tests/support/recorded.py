@@ -15,8 +15,11 @@ from schemas.codec import DecodeError, decode
 from streams.core.model.errors import Unparsable
 from streams.core.model.rules import Rules
 from streams.core.model.state import Seen
+from streams.core.model.step import Step
 from streams.state.partition import PartitionState
+from streams.state.store import TableStore
 from tests.support.domain import T0, Partition
+from tests.support.faust_store import MemoryStore
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -156,45 +159,34 @@ def folded(run: Recorded) -> Fold:
     return result
 
 
-class _Store:
-    """What `PartitionState` needs of a Faust store."""
-
-    def __init__(self) -> None:
-        self.data: dict[bytes, bytes] = {}
-        self._key_partition: dict[bytes, int] = {}
-
-
 def state_of(**tables: dict[str, bytes]) -> PartitionState:
     """The state of a partition that was recovered from these values of its tables."""
-    stores = {table: _Store() for table in TABLES}
+    stores = {table: TableStore(MemoryStore()) for table in TABLES}
     for table, values in tables.items():
-        stores[table].data.update({key.encode(): value for key, value in values.items()})
+        for key, value in values.items():
+            stores[table].put(key.encode(), value, 0)
     state = PartitionState(0, stores)
-    for key, segment in stores["seen"].data.items():
-        state.load_seen(key, segment)
+    for _, raw, segment in stores["seen"].items_by_partition():
+        state.load_seen(raw, segment)
     return state
 
 
 def read_value(table: str, key: str, value: bytes) -> Any:
     """A value of `conversations` or `routing`, as a worker reads it after recovery."""
-    return state_of(**{table: {key: value}}).look(table, key)
+    return state_of(**{table: {key: value}}).get(table, key)
 
 
 def written_value(table: str, value: Any) -> dict[str, bytes | None]:
     """Key to bytes of what a worker writes to the changelog for a value."""
     state = state_of()
-    if table == "conversations":
-        state.put_conversation(value)
-    else:
-        state.put_request(value)
+    state.write(Step(conversation=value) if table == "conversations" else Step(requests=[value]))
     return {change.key: change.value for change in state.take_changes()}
 
 
 def written_segment(entries: Sequence[str], expires_at_ms: int) -> dict[str, bytes | None]:
     """Key to bytes of what a worker writes to the changelog for entries that it has seen in one transaction."""
     state = state_of()
-    for entry in entries:
-        state.see(entry, Seen(expires_at_ms))
+    state.write(Step(seen=[(entry, Seen(expires_at_ms)) for entry in entries]))
     return {change.key: change.value for change in state.take_changes()}
 
 

@@ -8,16 +8,9 @@ from typing import Any
 import pytest
 
 from streams.runtime.changelog import apply_records, end_by_position
+from streams.runtime.records import TopicPartition
 
-
-class Place(SimpleNamespace):
-    """A topic and partition, usable as a key."""
-
-    def __hash__(self) -> int:
-        return hash((self.topic, self.partition))
-
-
-P = Place(topic="app-t-changelog", partition=1)
+P = TopicPartition("app-t-changelog", 1)
 
 
 @dataclass

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from streams.runtime.handoff import Handoff
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    topic: str
-    partition: int
+from streams.runtime.records import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +14,7 @@ class Fetched:
     timestamp: int = 0
 
 
-P0, P1 = Place("in", 0), Place("in", 1)
+P0, P1 = TopicPartition("in", 0), TopicPartition("in", 1)
 ALL = {P0, P1}
 
 

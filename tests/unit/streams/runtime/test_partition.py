@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from streams.runtime import partition as partition_module
 from streams.runtime.errors import TransactionLost
-from streams.runtime.partition import OwnedPartition
+from streams.runtime.partition import CommitTimes, OwnedPartition
 from streams.runtime.partitions import Partitions
 from tests.support.memory_transactions import MemoryCluster, MemoryTransactions
 
@@ -20,9 +21,13 @@ class Rig:
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self.executor = executor
-        self.producer = MemoryTransactions()
-        self.cluster = self.producer.cluster
+        self.use(MemoryTransactions())
         self.lost: list[TransactionLost] = []
+
+    def use(self, producer: MemoryTransactions) -> None:
+        """Before a partition is made."""
+        self.producer = producer
+        self.cluster = producer.cluster
 
     def partition(
         self,
@@ -38,9 +43,7 @@ class Rig:
             self.executor,
             self.lost.append,
             before_commit,
-            commit_linger_s=linger_s,
-            max_open_s=max_open_s,
-            settle_timeout_s=settle_s,
+            CommitTimes(linger_s=linger_s, max_open_s=max_open_s, settle_timeout_s=settle_s),
         )
 
     def values(self) -> list[bytes | None]:
@@ -137,14 +140,14 @@ async def test_a_commit_whose_caller_is_cancelled_is_finished_before_the_next_ba
     await batch
     await partition.commit()
     assert caller.cancelled()
-    assert (rig.values(), rig.cluster.offsets, partition.transactions) == ([b"a", b"b"], {("in", 0): 2}, 2)
+    assert (rig.values(), rig.cluster.offsets, rig.cluster.commits) == ([b"a", b"b"], {("in", 0): 2}, 2)
 
 
 async def test_two_commits_at_once_do_not_overlap(rig: Rig) -> None:
     partition = rig.partition()
     await put(partition, b"a", 1)
     await asyncio.gather(partition.commit(), partition.commit())
-    assert (partition.transactions, rig.lost) == (1, [])
+    assert (rig.cluster.commits, rig.lost) == (1, [])
 
 
 async def fail_half_way(partition: OwnedPartition) -> None:
@@ -180,8 +183,8 @@ async def test_batches_of_a_busy_partition_share_a_transaction(rig: Rig) -> None
     for offset in range(1, 6):
         await put(partition, b"%d" % offset, offset)
         partition.commit_soon(drained=False)
-    await until(lambda: partition.transactions > 0, "the commit")
-    assert (len(rig.values()), partition.transactions) == (5, 1)
+    await until(lambda: rig.cluster.commits > 0, "the commit")
+    assert (len(rig.values()), rig.cluster.commits) == (5, 1)
 
 
 async def test_a_partition_that_is_drained_commits_now_though_a_later_commit_was_planned(rig: Rig) -> None:
@@ -231,20 +234,95 @@ async def test_a_commit_that_is_never_answered_ends_the_process(rig: Rig) -> Non
     assert "did not settle it in 0.05 s" in str(rig.lost[0])
 
 
+async def test_a_record_that_met_a_full_queue_goes_out_when_the_broker_has_taken_some(rig: Rig) -> None:
+    rig.use(MemoryTransactions(queue_size=3, drained_at_once=1))
+    partition = rig.partition()
+    async with partition.batch():
+        for number in range(10):
+            partition.produce_when_room("out", b"%d" % number, b"k")
+        partition.advance("in", 10)
+    await partition.commit()
+    assert (rig.values(), rig.lost) == ([b"%d" % number for number in range(10)], [])
+
+
+async def produce(partition: OwnedPartition, count: int) -> None:
+    async with partition.batch():
+        for _ in range(count):
+            partition.produce_when_room("out", b"v", b"k")
+
+
+async def test_a_queue_that_is_never_emptied_ends_the_process_after_the_settle_time_out(rig: Rig) -> None:
+    rig.use(MemoryTransactions(queue_size=3))
+    partition = rig.partition(settle_s=0.05)
+    began = time.monotonic()
+    with pytest.raises(TransactionLost, match=r"queue was full; it waited 0\.05 s"):
+        await produce(partition, 4)
+    assert 0.05 <= time.monotonic() - began < PATIENCE_S
+    assert len(rig.lost) == 1
+
+
+async def test_waits_for_room_count_together_until_a_commit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(partition_module, "time", clock)
+
+    class TwoSecondsEach(MemoryTransactions):
+        def make_room(self) -> None:
+            clock.now_s += 2
+            super().make_room()
+
+    rig.use(TwoSecondsEach(queue_size=1, drained_at_once=1))
+    partition = rig.partition(settle_s=5)
+    for _ in range(2):
+        await produce(partition, 3)  # two waits
+        await partition.commit()
+    assert (len(rig.values()), rig.lost) == (6, [])
+    await produce(partition, 3)
+    with pytest.raises(TransactionLost, match="queue was full"):
+        await produce(partition, 1)
+
+
+class Clock:
+    """In place of the module `time`."""
+
+    now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+async def test_a_transaction_that_fills_most_of_the_queue_is_to_be_committed_first(rig: Rig) -> None:
+    rig.use(MemoryTransactions(queue_size=5))
+    partition = rig.partition()
+    for number in range(4):
+        await put(partition, b"v", number)
+    assert not partition.must_commit_first()
+    await put(partition, b"v", 5)
+    assert partition.must_commit_first()
+    await partition.commit()
+    assert not partition.must_commit_first()
+
+
 def owned(cluster: MemoryCluster, lost: list[TransactionLost], failure: Exception | None = None) -> Partitions:
     def new_producer(number: int) -> MemoryTransactions:
         producer = MemoryTransactions(number, cluster)
         producer.failure = failure
         return producer
 
-    return Partitions(new_producer, lost.append, commit_linger_s=3600.0, max_open_s=3600.0, settle_timeout_s=30.0)
+    times = CommitTimes(linger_s=3600.0, max_open_s=3600.0, settle_timeout_s=30.0)
+    return Partitions(new_producer, lost.append, lambda _: None, times)
+
+
+def number(partitions: Partitions, number: int) -> OwnedPartition:
+    found = partitions.get(number)
+    assert found is not None
+    return found
 
 
 async def test_a_released_partition_is_committed_before_it_is_forgotten() -> None:
     cluster, lost = MemoryCluster(), list[TransactionLost]()
     partitions = owned(cluster, lost)
     await partitions.open({0, 1})
-    await put(partitions[0], b"kept", 1)
+    await put(number(partitions, 0), b"kept", 1)
     await partitions.release({0, 5})
     assert [value for _, _, value in cluster.records] == [b"kept"]
     assert (partitions.get(0), len(partitions), lost) == (None, 1, [])
@@ -254,7 +332,7 @@ async def test_an_assignment_fences_the_previous_owner() -> None:
     cluster, lost = MemoryCluster(), list[TransactionLost]()
     zombie, successor = owned(cluster, lost), owned(cluster, [])
     await zombie.open({0})
-    await put(zombie[0], b"late", 1)
+    await put(number(zombie, 0), b"late", 1)
     await successor.open({0})
     with pytest.raises(TransactionLost):
         await zombie.release({0})
@@ -272,6 +350,6 @@ async def test_an_orderly_stop_commits_what_is_open() -> None:
     cluster, lost = MemoryCluster(), list[TransactionLost]()
     partitions = owned(cluster, lost)
     await partitions.open({0, 1})
-    await put(partitions[1], b"last", 4)
+    await put(number(partitions, 1), b"last", 4)
     await partitions.close()
     assert (cluster.offsets, lost) == ({("in", 0 + 1): 4}, [])

@@ -1,56 +1,114 @@
-"""Due times: earliest first, never before their time."""
+"""Deadlines pass when the clock and all older input have passed them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
-from streams.runtime.timers import DueHeap
+from streams.runtime.errors import TransactionLost
+from streams.runtime.partition import CommitTimes, OwnedPartition
+from streams.runtime.partitions import Partitions
+from streams.runtime.timers import EXPIRED_AT_ONCE, Timers
+from tests.support.memory_transactions import MemoryCluster, MemoryTransactions
 
 
-def heap_of(*entries: tuple[int, str, str]) -> DueHeap:
-    heap = DueHeap()
-    for entry in entries:
-        heap.add(*entry)
-    return heap
+@dataclass
+class Inputs:
+    """How far the inputs were taken; None for to their end."""
+
+    taken_until_ms: int | None = None
+
+    def watermark_ms(self, partition: int, now_ms: int) -> int:
+        return now_ms if self.taken_until_ms is None else self.taken_until_ms
+
+
+class App:
+    """A running app with two partitions."""
+
+    should_stop = rebalancing = in_recovery = False
+
+    def __init__(self) -> None:
+        self.cluster = MemoryCluster()
+        self.lost: list[TransactionLost] = []
+        self.consumer = Inputs()
+        times = CommitTimes(linger_s=0.001, max_open_s=3600, settle_timeout_s=30)
+        self.partitions = Partitions(
+            lambda number: MemoryTransactions(number, self.cluster), self.lost.append, lambda _: None, times
+        )
+        self.now_ms = 100
+        self.due: list[tuple[int, int, str, str]] = []
+        self.expired: list[tuple[int, list[tuple[str, str]], int, int]] = []
+        self.timers = Timers(self, lambda: self.due, self._expire, lambda: self.now_ms)
+
+    def _expire(self, partition: OwnedPartition, due: Sequence[tuple[str, str]], until_ms: int, now_ms: int) -> None:
+        self.expired.append((partition.number, list(due), until_ms, now_ms))
+
+    def partition(self, number: int) -> OwnedPartition:
+        found = self.partitions.get(number)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def app() -> App:
+    app = App()
+    await app.partitions.open({0, 1})
+    return app
+
+
+async def test_after_a_recovery_each_owned_value_has_its_timer_and_old_timers_are_gone(app: App) -> None:
+    app.partition(0).timers.add(1, "t", "old")
+    app.due = [(0, 50, "t", "a"), (1, 60, "t", "b"), (7, 10, "t", "another worker's")]
+    app.timers.rebuild()
+    await app.timers.look()
+    assert app.expired == [(0, [("t", "a")], 100, 100), (1, [("t", "b")], 100, 100)]
 
 
 @pytest.mark.parametrize(
-    ("until_ms", "expected"),
+    ("due_ms", "taken_until_ms", "expired"),
     [
-        pytest.param(9, [], id="one before"),
-        pytest.param(10, [("t", "b")], id="exactly at its time"),
-        pytest.param(30, [("t", "b"), ("t", "c"), ("t", "a")], id="earliest first"),
+        pytest.param(100, None, True, id="at its time"),
+        pytest.param(101, None, False, id="before its time"),
+        pytest.param(80, 79, False, id="older input waits"),
+        pytest.param(80, 80, True, id="all older input was taken"),
     ],
 )
-def test_entries_come_up_at_their_time(until_ms: int, expected: list[tuple[str, str]]) -> None:
-    heap = heap_of((30, "t", "a"), (10, "t", "b"), (20, "t", "c"))
-    assert list(heap.pop_due(until_ms, limit=10)) == expected
-    assert len(heap) == 3 - len(expected)
+async def test_a_deadline_passes_with_the_clock_and_behind_older_input(
+    app: App, due_ms: int, taken_until_ms: int | None, expired: bool
+) -> None:
+    app.partition(0).timers.add(due_ms, "t", "a")
+    app.consumer.taken_until_ms = taken_until_ms
+    await app.timers.look()
+    assert bool(app.expired) is expired
+    assert len(app.partition(0).timers) == (0 if expired else 1)
 
 
-def test_no_more_than_the_limit_come_up_at_once() -> None:
-    heap = heap_of((1, "t", "a"), (2, "t", "b"), (3, "t", "c"))
-    assert list(heap.pop_due(9, limit=2)) == [("t", "a"), ("t", "b")]
-    assert heap.next_due_ms() == 3
+@pytest.mark.parametrize("state", ["rebalancing", "in_recovery"])
+async def test_no_deadline_passes_while_partitions_move_or_recover(app: App, state: str) -> None:
+    app.partition(0).timers.add(1, "t", "a")
+    setattr(app, state, True)
+    await app.timers.look()
+    assert app.expired == []
 
 
-def test_an_entry_due_at_zero_counts() -> None:
-    assert heap_of((0, "t", "a")).next_due_ms() == 0
+async def test_a_partition_that_moves_away_while_its_lock_is_waited_for_expires_nothing(app: App) -> None:
+    leaving = app.partition(0)
+    leaving.timers.add(1, "t", "a")
+    await app.partitions.release({0})
+    await app.timers._fire(leaving)
+    assert app.expired == []
 
 
-def test_an_empty_heap_is_never_due() -> None:
-    heap = heap_of((1, "t", "a"))
-    heap.clear()
-    assert (heap.next_due_ms(), list(heap.pop_due(9, limit=1))) == (None, [])
+async def test_many_deadlines_pass_in_several_batches(app: App) -> None:
+    for number in range(EXPIRED_AT_ONCE + 1):
+        app.partition(0).timers.add(1, "t", str(number))
+    await app.timers.look()
+    await app.timers.look()
+    assert [len(due) for _, due, _, _ in app.expired] == [EXPIRED_AT_ONCE, 1]
 
 
-def test_a_key_whose_due_time_moves_on_has_one_hint() -> None:
-    heap = heap_of(*((due_ms, "t", "a") for due_ms in range(1, 5_001)))
-    assert (len(heap), len(heap._heap)) == (1, 1)
-    assert list(heap.pop_due(9_999, limit=10)) == [("t", "a")]
-
-
-def test_an_earlier_due_time_comes_up_first_and_the_later_one_not_again() -> None:
-    heap = heap_of((20, "t", "a"), (10, "t", "a"))
-    assert list(heap.pop_due(10, limit=10)) == [("t", "a")]
-    assert list(heap.pop_due(30, limit=10)) == []
-    heap.add(40, "t", "a")
-    assert list(heap.pop_due(40, limit=10)) == [("t", "a")]
+async def test_what_expired_is_committed(app: App) -> None:
+    app.partition(0).timers.add(1, "t", "a")
+    await app.timers.look()
+    await app.partition(0).commit()
+    assert (app.cluster.commits, app.lost) == (1, [])

@@ -1,1 +1,0 @@
-"""The agents: one per input topic. They receive tickets and leave everything else to the processor."""

@@ -1,0 +1,183 @@
+"""Batches through the processor, with stores and a producer in memory: what is written, sent and dead-lettered."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from msgspec.structs import replace
+
+from schemas import records
+from schemas.codec import decode, encode
+from schemas.dead_letters import LONGEST_MESSAGE
+from schemas.topics import Topics
+from streams.core.model.rules import Rules
+from streams.core.model.step import ROUTING, SEEN
+from streams.metrics import Metrics
+from streams.processor import Processor
+from streams.runtime.batches import Batch
+from streams.runtime.partition import CommitTimes, OwnedPartition
+from streams.runtime.records import TopicPartition
+from streams.state.tables import Tables
+from tests.support import domain
+from tests.support.faust_store import MemoryTables
+from tests.support.memory_transactions import MemoryTransactions
+
+TOPICS = Topics(prefix="p", app_id="app")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    topic: str
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    key: bytes | None = b"key"
+    partition: int = 2
+    offset: int = 7
+    timestamp: int = 0
+    timestamp_type: int = 0
+
+
+class Rig:
+    """A processor and one partition, with its transaction open."""
+
+    def __init__(self, executor: ThreadPoolExecutor, producer: MemoryTransactions) -> None:
+        self.now_ms = domain.T0 + 1_000
+        self.tables = Tables(MemoryTables(), 4)
+        self.metrics = Metrics()
+        self.processor = Processor(self.tables, TOPICS, Rules(), lambda: self.now_ms, self.metrics)
+        self.producer = producer
+        times = CommitTimes(linger_s=1, max_open_s=1, settle_timeout_s=30)
+        self.partition = OwnedPartition(2, producer, executor, lambda lost: None, self.processor.write_changelog, times)
+
+    def apply(self, *found: Fetched) -> None:
+        self.processor.apply(Batch(TopicPartition(found[0].topic, 2), self.partition, list(found)))
+
+    def sent(self, topic: str) -> list[bytes | None]:
+        return [value for name, _, value in self.producer.open if name == topic]
+
+    def headers(self) -> dict[str, bytes]:
+        """Of the last record."""
+        return dict(self.producer.headers[-1])
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture
+def rig(executor: ThreadPoolExecutor) -> Rig:
+    return Rig(executor, MemoryTransactions())
+
+
+def message(number: int) -> Fetched:
+    return Fetched(TOPICS.events, encode(domain.message(f"text {number}", entry_id=f"m{number}")))
+
+
+@pytest.mark.parametrize(
+    ("topic", "value"),
+    [
+        pytest.param(TOPICS.events, b"no avro", id="an event that is no Avro"),
+        pytest.param(TOPICS.events, None, id="an event without a value"),
+        pytest.param(TOPICS.events, encode(domain.event("no json")), id="an event whose payload is no JSON"),
+        pytest.param(TOPICS.routing_decisions, b"no avro", id="a decision that is no Avro"),
+        pytest.param(TOPICS.receipts, b"no avro", id="a receipt that is no Avro"),
+    ],
+)
+def test_what_cannot_be_decoded_becomes_a_dead_letter_with_its_bytes(rig: Rig, topic: str, value: bytes | None) -> None:
+    rig.apply(Fetched(topic, value, [("own", b"kept")]))
+    assert rig.producer.open == [(TOPICS.dead_letters, b"key", value)]
+    headers = rig.headers()
+    assert headers["own"] == b"kept"
+    assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER"
+    assert headers["__connect.errors.topic"] == topic.encode()
+    assert headers["__connect.errors.class.name"] == b"streams.processor"
+    names = ("partition", "offset", "connector.name", "task.id")
+    assert [headers[f"__connect.errors.{name}"] for name in names] == [b"2", b"7", b"app", b"2"]
+
+
+def test_the_reason_of_an_earlier_dead_letter_is_replaced(rig: Rig) -> None:
+    before = [("__connect.errors.topic", b"elsewhere"), ("__connect.errors.exception.stacktrace", b"at ...")]
+    rig.apply(Fetched(TOPICS.events, b"no avro", before))
+    names = [name for name, _ in rig.producer.headers[-1]]
+    assert len(names) == len(set(names))
+    assert rig.headers()["__connect.errors.topic"] == TOPICS.events.encode()
+    assert "__connect.errors.exception.stacktrace" not in names
+
+
+def test_a_reason_is_cut_to_what_a_dead_letter_can_hold(rig: Rig) -> None:
+    unreadable = replace(domain.event("no json"), topic="t" * 2 * LONGEST_MESSAGE)
+    rig.apply(Fetched(TOPICS.events, encode(unreadable)))
+    assert len(rig.headers()["__connect.errors.exception.message"]) == LONGEST_MESSAGE
+
+
+def test_records_around_a_dead_letter_are_applied_and_all_are_counted(rig: Rig) -> None:
+    rig.apply(message(1), Fetched(TOPICS.events, b"no avro"), message(2))
+    sent = [decode(records.Delivery, value or b"") for value in rig.sent(TOPICS.deliveries)]
+    assert [delivery.text for delivery in sent] == ["text 1", "text 2"]
+    counted = rig.metrics.exposition().decode()
+    assert "byoc_streams_records_total 3.0" in counted
+    assert 'kind="dead_lettered",reason="DecodeError"} 1.0' in counted
+
+
+def test_receipts_of_one_conversation_are_applied_around_one_that_cannot_be_read(rig: Rig) -> None:
+    rig.apply(message(1))
+    receipt = domain.receipt("delivered")
+    rig.apply(Fetched(TOPICS.receipts, b"no avro"), Fetched(TOPICS.receipts, encode(receipt)))
+    assert rig.sent(TOPICS.dead_letters) == [b"no avro"]
+    found = rig.tables.partition(2).conversation(domain.CONVERSATION)
+    assert found is not None
+    assert found.details is not None
+
+
+def test_each_changed_key_gets_one_changelog_record_and_its_timer(rig: Rig) -> None:
+    rig.apply(*(message(number) for number in range(3)))
+    rig.processor.write_changelog(rig.partition)
+    assert len(rig.sent("app-conversations-changelog")) == 1
+    assert len(rig.sent("app-seen-changelog")) == 1
+    assert len(rig.partition.timers) == 2
+    rig.processor.write_changelog(rig.partition)
+    assert len(rig.sent("app-conversations-changelog")) == 1
+
+
+def test_records_that_meet_a_full_queue_of_the_client_go_out_all_the_same(executor: ThreadPoolExecutor) -> None:
+    rig = Rig(executor, MemoryTransactions(queue_size=2, drained_at_once=1))
+    rig.apply(*(message(number) for number in range(10)))
+    rig.processor.write_changelog(rig.partition)
+    assert len(rig.sent(TOPICS.deliveries)) == 10
+    assert (len(rig.sent("app-conversations-changelog")), len(rig.sent("app-seen-changelog"))) == (1, 1)
+
+
+def test_a_deadline_that_passed_is_told_and_one_that_has_not_gets_its_timer_again(rig: Rig) -> None:
+    rig.apply(Fetched(TOPICS.events, encode(domain.requested("r1"))))
+    key = f"{domain.CONVERSATION}|r1"
+    due_ms = rig.tables.partition(2).due_at_ms(ROUTING, key)
+    assert due_ms is not None
+    rig.processor.expire(rig.partition, [(ROUTING, key)], due_ms - 1, due_ms - 1)
+    assert rig.sent(TOPICS.salesforce_calls) == []
+    assert rig.partition.timers.next_due_ms() == due_ms
+    rig.processor.expire(rig.partition, [(ROUTING, key)], due_ms, due_ms)
+    assert len(rig.sent(TOPICS.salesforce_calls)) == 1
+
+
+def test_a_call_is_not_made_when_the_clock_is_past_its_deadline_though_the_inputs_are_not(rig: Rig) -> None:
+    rig.apply(Fetched(TOPICS.events, encode(domain.requested("r1"))))
+    key = f"{domain.CONVERSATION}|r1"
+    due_ms = rig.tables.partition(2).due_at_ms(ROUTING, key)
+    assert due_ms is not None
+    rig.processor.expire(rig.partition, [(ROUTING, key)], due_ms, domain.T0 + 60_000)
+    assert rig.sent(TOPICS.salesforce_calls) == []
+    assert len(rig.sent(TOPICS.routing_outcomes)) == 1
+
+
+def test_a_segment_of_seen_entries_is_dropped_when_its_time_has_come(rig: Rig) -> None:
+    rig.apply(message(1))
+    rig.processor.write_changelog(rig.partition)
+    ((_, due_ms, _, key),) = [due for due in rig.tables.due_times() if due[2] == SEEN]
+    rig.processor.expire(rig.partition, [(SEEN, key), (SEEN, key)], due_ms, due_ms)
+    rig.processor.write_changelog(rig.partition)
+    assert rig.sent("app-seen-changelog")[1:] == [None]
+    rig.apply(message(1))  # nobody remembers it
+    assert len(rig.sent(TOPICS.deliveries)) == 2
