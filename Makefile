@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FAST_TESTS := $(wildcard tests/unit tests/property tests/architecture tests/golden)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static fault bench proto format docs clean
+.PHONY: help demo test check static fault mutants bench proto format docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -35,6 +35,9 @@ static: $(READY)
 
 fault: $(READY) ## Kill, pause and restart the parts under load, then count: make fault SEED=1 ROUNDS=20
 	$(BIN)/byoc fault --seed $(SEED) --rounds $(ROUNDS) $(ARGS)
+
+mutants: $(READY) ## Take every guard out, one at a time, and see a test turn red: make mutants ARGS="core --only routing"
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 bench: $(READY) ## Measure; results in bench/results/latest.json
 	$(BIN)/python -m bench $(ARGS)
