@@ -37,10 +37,10 @@ class Mutant:
         """Its tests with the folders of files. Raises `NoPlace` for a file or a word of `-k` that is not there."""
         found: list[str] = []
         words = shlex.split(self.tests)
-        paths = [_test_path(word) for word in words if word.endswith(".py") or word.startswith("tests/")]
+        paths = [test_path(word) for word in words if word.endswith(".py") or word.startswith("tests/")]
         for at, word in enumerate(words):
             if word.endswith(".py") or word.startswith("tests/"):
-                found.append(_test_path(word).relative_to(ROOT).as_posix())
+                found.append(test_path(word).relative_to(ROOT).as_posix())
                 continue
             if at and words[at - 1] == "-k":
                 _check_selection(word, paths)
@@ -61,7 +61,8 @@ class Mutant:
         return ""
 
 
-def _test_path(word: str) -> Path:
+def test_path(word: str) -> Path:
+    """A file or folder of tests; a file also by its name, or the end of its path. Raises `NoPlace`."""
     if (ROOT / word).exists():
         return ROOT / word
     tests = list((ROOT / "tests").rglob("test_*.py"))

@@ -77,10 +77,9 @@ def find(within: str, old: str) -> Place:
         raise NoPlace(f"{name!r} stands {len(found)} times in {package}: {listed}")
     names = sorted({place.name for place in places})
     close = difflib.get_close_matches(name, names, n=_SHOWN, cutoff=0.5)
-    raise NoPlace(
-        f"there is no {name!r} in {package}; similar names: {', '.join(close) or 'none'}; "
-        f"its code stands in: {', '.join(_holders(places, old)) or 'no definition of the package'}"
-    )
+    holders = _holders(places, old)
+    went = f"its code stands in: {', '.join(holders)}" if holders else f"most like its code: {_most_like(places, old)}"
+    raise NoPlace(f"there is no {name!r} in {package}; similar names: {', '.join(close) or 'none'}; {went}")
 
 
 def _shown(place: Place) -> str:
@@ -99,6 +98,19 @@ def _holders(places: Sequence[Place], old: str) -> list[str]:
         for place in holding
         if not any(other.path == place.path and other.name.startswith(f"{place.name}.") for other in holding)
     ]
+
+
+def _most_like(places: Sequence[Place], old: str) -> str:
+    """Code of the package that is similar, with the definitions that it stands in."""
+    found = {piece: place for place in places for piece in _pieces(_definition(_parsed(place.path), place.name), old)}
+    close = difflib.get_close_matches(old, sorted(found), n=_SHOWN, cutoff=0.6)
+    return " | ".join(f"{piece} in {_shown(found[piece])}" for piece in close) or "nothing"
+
+
+def _pieces(definition: ast.AST, old: str) -> set[str]:
+    """The expressions and statements of a definition that are about as long."""
+    texts = {ast.unparse(node) for node in ast.walk(definition) if isinstance(node, ast.expr | ast.stmt)}
+    return {text for text in texts if len(old) / 3 <= len(text) <= len(old) * 3}
 
 
 def _definition(tree: ast.Module, name: str) -> _Definition:
@@ -202,6 +214,5 @@ def replaced(place: Place, old: str, new: str, source: str) -> str:
             raise NoPlace(f"`{old}` is replaced by the same code")
         puts[0](nodes)
         return ast.unparse(ast.fix_missing_locations(tree))
-    pieces = {ast.unparse(node) for node in ast.walk(definition) if isinstance(node, ast.expr | ast.stmt)}
-    close = difflib.get_close_matches(old, sorted(pieces), n=_SHOWN, cutoff=0.3)
+    close = difflib.get_close_matches(old, sorted(_pieces(definition, old)), n=_SHOWN, cutoff=0.3)
     raise NoPlace(f"`{old}` is not in {_shown(place)}; most like it: {' | '.join(close) or 'nothing'}")

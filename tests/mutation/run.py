@@ -22,7 +22,7 @@ import pytest
 
 from byoc.local_kafka.local import LocalKafka
 from byoc.settings import Settings
-from tests.mutation.mutant import Mutant
+from tests.mutation.mutant import Mutant, test_path
 from tests.mutation.place import ROOT
 from tests.mutation.rows import TABLE_TESTS, RowMutant, without_row
 
@@ -102,7 +102,7 @@ def _table_is_green() -> bool:
 def _table_tests() -> int:
     """Run the tests of the transition table in this process; pytest's exit code."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return int(pytest.main([*OPTIONS, str(ROOT / TABLE_TESTS)]))
+        return int(pytest.main([*OPTIONS, str(test_path(TABLE_TESTS))]))
 
 
 def _try_mutant(mutant: Mutant, copy: Path, environment: Mapping[str, str]) -> Ending:
