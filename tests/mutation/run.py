@@ -27,7 +27,7 @@ from tests.mutation.place import ROOT
 from tests.mutation.rows import TABLE_TESTS, RowMutant, without_row
 
 COPIED = ("bench", "byoc", "connectors", "deploy", "docs", "schemas", "simulator", "streams", "tests", "pyproject.toml")
-PATIENCE_S = 120
+PATIENCE_S = 300
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
 
 _copy: Path  # of this worker process
@@ -137,21 +137,20 @@ def _are_green(arguments: tuple[str, ...], copy: Path, environment: tuple[tuple[
 
 
 def _run(arguments: Sequence[str], copy: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """pytest's exit code and the first line of the first failure."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *OPTIONS, *arguments],
-        cwd=copy,
-        env={
-            "PYTHONPATH": str(copy),
-            "PATH": os.defpath,
-            "BYOC_HOME": str(Settings().byoc_home),
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    """pytest's exit code and the first line of the first failure; a code that pytest has not when it does not end."""
+    environment = {
+        "PYTHONPATH": str(copy),
+        "PATH": os.defpath,
+        "BYOC_HOME": str(Settings().byoc_home),
+        **environment,
+    }
+    command = [sys.executable, "-m", "pytest", *OPTIONS, *arguments]
+    try:
+        ran = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return -1, f"no end within {PATIENCE_S} s"
     reasons = re.findall(r"^E  +(\S.*)$", ran.stdout, re.MULTILINE)
     return ran.returncode, reasons[0] if reasons else ""
 
