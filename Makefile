@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FAST_TESTS := $(wildcard tests/unit tests/property tests/architecture tests/golden)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static fault bench proto format docs clean
+.PHONY: help demo test check coverage static fault mutants bench proto format docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -27,6 +27,10 @@ test: static ## Everything, on a real Kafka; what CI runs
 check: static ## Format, lint, types, import contracts and the fast tests
 	$(BIN)/python -m pytest $(FAST_TESTS) $(PYTEST_ARGS)
 
+coverage: $(READY) ## Which lines the unit and property tests run; shown, not a gate
+	$(BIN)/coverage run -m pytest tests/unit tests/property $(PYTEST_ARGS)
+	$(BIN)/coverage report
+
 static: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -35,6 +39,9 @@ static: $(READY)
 
 fault: $(READY) ## Kill, pause and restart the parts under load, then count: make fault SEED=1 ROUNDS=20
 	$(BIN)/byoc fault --seed $(SEED) --rounds $(ROUNDS) $(ARGS)
+
+mutants: $(READY) ## Take every guard out, one at a time, and see a test turn red: make mutants ARGS="core --only routing"
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 bench: $(READY) ## Measure; results in bench/results/latest.json
 	$(BIN)/python -m bench $(ARGS)
@@ -62,7 +69,7 @@ $(READY): $(INSTALLED) $(COMPILED)
 
 clean: ## Stop the Kafka of `byoc kafka up`, delete all that was installed, cached or stored
 	@if test -x $(BIN)/byoc; then $(BIN)/byoc kafka down; fi
-	rm -rf .byoc .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf .byoc .coverage .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find schemas -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

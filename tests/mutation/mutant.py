@@ -1,110 +1,84 @@
-"""Guards taken out one at a time, in a copy of the sources, and the tests that must turn red."""
+"""A guard that is taken out, and the tests that must turn red."""
 
-import functools
+import difflib
 import re
 import shlex
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("bench", "byoc", "connectors", "deploy", "docs", "schemas", "simulator", "streams", "tests", "pyproject.toml")
-PATIENCE_S = 120
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
+from tests.mutation.place import ROOT, NoPlace, Place, find, replaced
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A text of a file of ours, what it is replaced by, and the tests that must notice, as pytest takes them."""
+    """A piece of code in a definition, what replaces it, and the tests that must notice.
+
+    `within` is `package:definition`, such as `streams.core:objection`; the file is searched for. `old` and `new` are two
+    expressions, statements, entries of a dictionary (`key: value`), keyword arguments or cases of a `match`; `old` has to
+    stand there once. `tests` are arguments of pytest; a test file needs no folder where its name is the only one.
+    """
 
     name: str
-    file: str
+    within: str
     old: str
     new: str
     tests: str
 
+    def place(self) -> Place:
+        """Where it is. Raises `NoPlace`."""
+        return find(self.within, self.old)
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Whether a mutant was killed, and by what."""
+    def mutated(self) -> str:
+        """The source of its file with the guard taken out. Raises `NoPlace`."""
+        place = self.place()
+        return replaced(place, self.old, self.new, place.path.read_text(encoding="utf-8"))
 
-    killed: bool
-    reason: str = ""
+    def arguments(self) -> list[str]:
+        """Its tests with the folders of files. Raises `NoPlace` for a file or a word of `-k` that is not there."""
+        found: list[str] = []
+        words = shlex.split(self.tests)
+        paths = [test_path(word) for word in words if word.endswith(".py") or word.startswith("tests/")]
+        for at, word in enumerate(words):
+            if word.endswith(".py") or word.startswith("tests/"):
+                found.append(test_path(word).relative_to(ROOT).as_posix())
+                continue
+            if at and words[at - 1] == "-k":
+                _check_selection(word, paths)
+            found.append(word)
+        return found
 
+    def needs_kafka(self) -> bool:
+        """True when its tests start processes around a Kafka: such tests are run alone, their time-outs count."""
+        return any(word.startswith(("tests/integration/", "tests/fault/")) for word in self.arguments())
 
-@contextmanager
-def copied_sources() -> Iterator[Path]:
-    """A folder with all that the tests need."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():  # without compiled files: they would be run instead of a mutant
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("*.so"))
-            else:
-                shutil.copy(source, copy / name)
-        yield copy
-
-
-def mutated(mutant: Mutant, source: str) -> str:
-    """The source with the guard taken out. Raises `ClickException` when its text is not there exactly once."""
-    if source.count(mutant.old) != 1:
-        raise click.ClickException(f"mutant {mutant.name!r}: its text is {source.count(mutant.old)} times in the file")
-    return source.replace(mutant.old, mutant.new)
-
-
-def ending_of(mutant: Mutant, copy: Path, environment: Mapping[str, str] | None = None) -> Ending:
-    """Run the mutant's tests on the copy; where they turn red, also without the mutant: then they must be green."""
-    path = copy / mutant.file
-    source = path.read_text(encoding="utf-8")
-    path.write_text(mutated(mutant, source), encoding="utf-8")
-    try:
-        code, reason = _run(mutant.tests, copy, environment or {})
-    finally:
-        path.write_text(source, encoding="utf-8")
-    if code == 1 and not _are_green(mutant.tests, copy, tuple((environment or {}).items())):
-        return Ending(False, "its tests are not green without it either")
-    return Ending(code == 1, reason)
+    def check(self) -> str:
+        """Empty when it can be tried; else what has to be repaired."""
+        try:
+            self.mutated()
+            self.arguments()
+        except NoPlace as error:
+            return f"mutant {self.name!r}: {error}"
+        return ""
 
 
-@functools.cache
-def _are_green(tests: str, copy: Path, environment: tuple[tuple[str, str], ...]) -> bool:
-    return _run(tests, copy, dict(environment))[0] == 0
+def test_path(word: str) -> Path:
+    """A file or folder of tests; a file also by its name, or the end of its path. Raises `NoPlace`."""
+    if (ROOT / word).exists():
+        return ROOT / word
+    tests = list((ROOT / "tests").rglob("test_*.py"))
+    found = [path for path in tests if path.as_posix().endswith(f"/{word}")]
+    if len(found) != 1:
+        close = difflib.get_close_matches(word, sorted(path.name for path in tests), n=3)
+        raise NoPlace(f"{word} is there {len(found)} times below tests/; similar names: {', '.join(close) or 'none'}")
+    return found[0]
 
 
-def _run(tests: str, copy: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """pytest's exit code and the first line of the first failure."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *OPTIONS, *shlex.split(tests)],
-        cwd=copy,
-        env={"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    reasons = re.findall(r"^E  +(\S.*)$", ran.stdout, re.MULTILINE)
-    return ran.returncode, reasons[0] if reasons else ""
-
-
-def tell(mutants: Iterable[tuple[str, Callable[[], Ending]]], only: str) -> bool:
-    """Try those whose name contains `only`, print a table; true when all were killed."""
-    killed: list[bool] = []
-    for name, try_it in mutants:
-        if only in name:
-            began = time.monotonic()
-            ending = try_it()
-            killed.append(ending.killed)
-            verdict = "killed" if ending.killed else "SURVIVED"
-            reason = f"  ({ending.reason[:90]})" if ending.reason else ""
-            click.echo(f"{verdict:9} {time.monotonic() - began:5.1f} s  {name}{reason}")
-    click.echo(f"mutants={len(killed)} killed={sum(killed)} survived={killed.count(False)}")
-    return all(killed)
+def _check_selection(selection: str, paths: list[Path]) -> None:
+    """Every word must be part of the name of a test, or of an id, in the files; ids may come from tests/support."""
+    sources = [*paths, *(ROOT / "tests" / "support").glob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources if path.is_file())
+    for word in re.findall(r"\w+", selection):
+        if word not in ("and", "or", "not") and word not in text:
+            names = sorted(set(re.findall(r"def test_(\w+)\(", text)))
+            close = difflib.get_close_matches(word, names, n=3, cutoff=0.3)
+            raise NoPlace(f"-k {word} selects no test; similar names: {', '.join(close) or 'none'}")
