@@ -56,12 +56,15 @@ class Folded:
     applied: int = 0
 
     def conversation(self, conversation_id: str) -> Conversation | None:
+        """The conversation as the fold has it so far."""
         return self.conversations.get(conversation_id)
 
     def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
+        """The routing request as the fold has it so far."""
         return self.requests.get(f"{conversation_id}|{request_id}")
 
     def seen(self, key: str) -> Seen | None:
+        """The remembered entry under this key."""
         return self.entries.get(key)
 
     def take(self, played: Played, at_ms: int, rules: Rules) -> Iterator[Change]:
