@@ -1,7 +1,7 @@
 """The table of entry types: complete, and in agreement with what others need to know of each type."""
 
 import pytest
-from simulator.events.facts import EXPECTED_OF
+from simulator.events.expectation import EXPECTED_OF
 
 from schemas.records import DeliveryKind
 from streams.core.conversation.updates import STATE_HANDLERS
