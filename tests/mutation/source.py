@@ -312,7 +312,7 @@ FURTHER = [
         "grant",
         CASES,
     ),
-    Mutant("credit: 100 at most", "connectors.pubsub:MAX_CREDIT", "100", "101", "tests/property"),
+    Mutant("credit: 100 at most", "connectors.pubsub:MAX_CREDIT", "100", "101", "test_subscription_protocol.py"),
     Mutant(
         "transport: a request that crosses the end of its stream does not hide the reason",
         "connectors.pubsub:fetch",
