@@ -28,7 +28,7 @@ from tests.mutation.rows import TABLE_TESTS, RowMutant, without_row
 
 COPIED = ("bench", "byoc", "connectors", "deploy", "docs", "schemas", "simulator", "streams", "tests", "pyproject.toml")
 PATIENCE_S = 300
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "tests.mutation.unshrunk")
 
 _copy: Path  # of this worker process
 

@@ -44,7 +44,7 @@ ROWS = [
     ),
     Mutant(
         "row 3: Kafka is waited for beside the stream",
-        "connectors.pubsub:CommitLane._write",
+        "connectors.pubsub:TransactionWriter._write",
         "await loop.run_in_executor(self._thread, self._commit_and_begin)",
         "self._commit_and_begin()",
         f"{FAILURES} while_kafka_hangs",
@@ -100,7 +100,7 @@ ROWS = [
     ),
     Mutant(
         "row 11: a batch is written whole or not at all",
-        "connectors.pubsub:_translate",
+        "connectors.pubsub:ConversionPipeline._convert",
         "return False",
         "return True",
         f"{FAILURES} schema_is_waited_for",
@@ -285,14 +285,14 @@ ROWS = [
     Mutant(
         "row 31: the stream takes the proxy",
         "connectors.pubsub:Transport.__init__",
-        "endpoint.route.proxy is not None",
+        "endpoint.network.proxy is not None",
         "False",
         "test_source_access.py -k only_through_it",
     ),
     Mutant(
         "row 31: the own authority is trusted",
         "connectors.pubsub:Transport.__init__",
-        "grpc.ssl_channel_credentials(root_certificates=endpoint.route.ca)",
+        "grpc.ssl_channel_credentials(root_certificates=endpoint.network.ca)",
         "grpc.ssl_channel_credentials()",
         f"{FAILURES} own_authority",
     ),
@@ -312,7 +312,7 @@ FURTHER = [
         "grant",
         CASES,
     ),
-    Mutant("credit: 100 at most", "connectors.pubsub:MAX_CREDIT", "100", "101", "tests/property"),
+    Mutant("credit: 100 at most", "connectors.pubsub:MAX_CREDIT", "100", "101", "test_subscription_protocol.py"),
     Mutant(
         "transport: a request that crosses the end of its stream does not hide the reason",
         "connectors.pubsub:fetch",
