@@ -31,6 +31,7 @@ class StockTables:
     """Faust tables of raw bytes as the core's state."""
 
     def __init__(self, app: Any, partitions: int) -> None:
+        """`app` gets one Faust table for each state table."""
         self._tables = {
             name: app.Table(name, partitions=partitions, key_type=bytes, value_type=bytes) for name in STATE_TABLES
         }
@@ -40,14 +41,17 @@ class StockTables:
         self._seen = msgspec.msgpack.Decoder(Seen).decode
 
     def conversation(self, conversation_id: str) -> Conversation | None:
+        """The stored conversation, decoded."""
         found = self._tables[CONVERSATIONS].get(conversation_id.encode())
         return None if found is None else self._conversation(found)
 
     def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
+        """The stored routing request, decoded."""
         found = self._tables[ROUTING].get(f"{conversation_id}|{request_id}".encode())
         return None if found is None else self._request(found)
 
     def seen(self, key: str) -> Seen | None:
+        """The remembered entry under this key, decoded."""
         found = self._tables[SEEN].get(key.encode())
         return None if found is None else self._seen(found)
 

@@ -11,6 +11,7 @@ class Part:
     __slots__ = ("_left",)
 
     def __init__(self, value: Mapping[str, object]) -> None:
+        """`value` is a JSON object; its explicit nulls count as absent."""
         self._left: Object = {name: inner for name, inner in value.items() if inner is not None}
 
     def text(self, name: str) -> str | None:

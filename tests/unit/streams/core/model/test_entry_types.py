@@ -1,9 +1,9 @@
 """The table of entry types: complete, and in agreement with what others need to know of each type."""
 
 import pytest
-from simulator.events.expectation import EXPECTED_OF
 
 from schemas.records import DeliveryKind
+from simulator.events.expectation import EXPECTED_OF
 from streams.core.conversation.updates import STATE_HANDLERS
 from streams.core.model.entry_types import ENTRY_TYPES, NEEDS_BODY, DeliveryClass, EntryType, label
 from tests.support.domain import Partition, entry
