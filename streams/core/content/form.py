@@ -1,4 +1,4 @@
-"""A form with its questions, in our shape. An answer names each by its `id`."""
+"""A form with its questions, in our shape. The end user's response names each question by its `id`."""
 
 from streams.core.content.parts import assets, options, title, title_fields
 from streams.core.content.taking import Part, shaped

@@ -37,7 +37,7 @@ _INLINE = frozenset({"InlineMetadata", "InlineMetadataCitedDetails"})
 
 
 def _citation(item: Part) -> Object:
-    """Where the text comes from, and the places in `text` that it supports, in characters from its start."""
+    """A source of the text, and the places in `text` that rest on it, in characters from the start of the text."""
     reference, details = one(item, "citedReference"), one(item, "citedDetails")
     target = one(reference, "link")
     fields = {
@@ -192,7 +192,7 @@ def _location(item: Part) -> Object:
 
 
 def _definition(container: Part) -> Fields:
-    """A component of the org, named only: the event has none of its words but the options' values."""
+    """A message component of the org. The event only names it: of its words it holds the values of the options."""
     return {
         "definition": container.text("messageDefinitionNameOrId"),
         "locale": container.text("targetLocale"),

@@ -1,6 +1,6 @@
 """The parts that formats of a Message share, in our shape: titles, options, links, assets, named values.
 
-Every part that has something we know no place for keeps it under `extra`, in Salesforce's own words.
+A field that we know no place for is kept under `extra` of its part, in Salesforce's own words.
 """
 
 from streams.core.content.taking import Part, shaped
@@ -31,7 +31,7 @@ def title_fields(owner: Part, name: str) -> Object:
 
 
 def title(owner: Part, name: str) -> Object:
-    """A title as a part of its own; empty when there is none."""
+    """A title with its sub-titles as an object of its own; empty when there is none."""
     return title_fields(owner, name)
 
 
@@ -94,7 +94,7 @@ def assets(owner: Part, name: str) -> list[Object]:
 
 
 def one(owner: Part, name: str) -> Part:
-    """A part that should be there; an empty one when it is not."""
+    """The object under `name`; an empty one when there is none."""
     return owner.part(name) or Part({})
 
 
