@@ -20,7 +20,7 @@ _TITLE = {"title": "title", **_SUBTITLES, "imageId": "image_id", "videoId": "vid
 
 
 def title_fields(owner: Part, name: str) -> Object:
-    """`title`, its sub-titles, `image_id` and `video_id` of a titleItem, for the part that it belongs to."""
+    """`title`, its sub-titles, `image_id` and `video_id` of a titleItem; empty when there is none."""
     item = owner.part(name)
     if item is None:
         return owner.texts({name: "title"})
@@ -28,11 +28,6 @@ def title_fields(owner: Part, name: str) -> Object:
     item.drop("itemType", _TITLES)
     owner.keep(name, item.left())
     return fields
-
-
-def title(owner: Part, name: str) -> Object:
-    """A title with its sub-titles as an object of its own; empty when there is none."""
-    return title_fields(owner, name)
 
 
 def option(item: Part) -> Object:

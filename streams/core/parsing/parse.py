@@ -216,7 +216,7 @@ def _visibility(part: Object) -> str | None:
 
 
 def _legacy_fields(extra_fields: str) -> tuple[str | None, Object | None]:
-    """Channel address and recipient of the three-field form. Their names are the org's own; their shapes tell them apart."""
+    """Channel address and recipient of the three-field form. The names are the org's; the shapes tell them apart."""
     channel: str | None = None
     recipient: Object | None = None
     for name, value in (as_object(extra_fields) or {}).items():
