@@ -1,1 +1,1 @@
-"""`byoc explain`: what one event is and what becomes of it."""
+"""`byoc explain`: says what one event is, and why it is delivered or not."""

@@ -1,8 +1,8 @@
-"""JSON of an event, as people have it at hand, to the `OutboundEvent` that the source connector would make of it.
+"""Reads the JSON of one event, in any form that people have it in, as the source connector would mirror it.
 
-Accepted: the payload field's value; the platform event with its custom fields, bare or under `payload` or
-`data.payload` as subscribers print it; a record of the events topic; each also as a JSON string. Names of custom
-fields are the org's: they are found by what is in them.
+Accepted are: the payload field's value; the platform event with its custom fields, bare or under `payload` or
+`data.payload` as subscribers print it; a record of the events topic; each also as a JSON string. The names of custom
+fields differ from org to org, so fields are found by their content.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ def _record(value: Mapping[str, Any], now_ms: int) -> OutboundEvent:
 
 
 def _mapped(event_type: Any, payload: Any, others: Mapping[str, Any], now_ms: int) -> OutboundEvent:
-    """As the source connector maps it. An event without a key still says what it is."""
+    """The event as the source connector maps it. One that has no Kafka key is read too, as conversation `unknown`."""
     created_at_ms = _number(others.get("CreatedDate"), now_ms)
     text = payload if isinstance(payload, str) else compact_json(payload)
     kind = event_type if isinstance(event_type, str) else ""
@@ -86,7 +86,7 @@ def _mapped(event_type: Any, payload: Any, others: Mapping[str, Any], now_ms: in
 
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    """The platform event inside what subscribers print around it."""
+    """The platform event, without the `data` and `payload` that subscribers print around it."""
     for name in ("data", "payload"):
         inner = value.get(name)
         if isinstance(inner, dict) and ("CreatedDate" in inner or isinstance(inner.get("payload"), dict)):
@@ -111,12 +111,12 @@ def _names_the_type(name: str, value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A field in the plain form; avro-js writes nullable ones as `{"string": "…"}`."""
+    """The value of a field; avro-js writes a nullable one as `{"string": "…"}`."""
     return next(iter(value.values())) if isinstance(value, dict) and set(value) in ({"string"}, {"long"}) else value
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    """A JSON object, also as text, also as text in a text."""
+    """The JSON object; also when it comes as JSON text, or as a JSON string that holds JSON text."""
     for _ in range(2):
         if isinstance(value, str):
             try:

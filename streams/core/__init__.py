@@ -1,1 +1,1 @@
-"""The domain's rules, pure: one record and the state it finds in, what changes and what leaves out."""
+"""The rules of the domain, without I/O: a function from a record and the state to what changes and what is sent."""

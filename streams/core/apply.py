@@ -16,7 +16,7 @@ from streams.core.model.turn import Turn
 from streams.core.routing.call_results import take_call_result
 from streams.core.routing.intake import take_decision
 from streams.core.routing.outputs import send_due_outputs
-from streams.core.routing.requests import is_over, with_deadline_passed
+from streams.core.routing.requests import is_request_over, with_deadline_passed
 
 __all__ = ["InputRecord", "apply", "apply_receipts", "due_at_ms", "expire"]
 
@@ -35,9 +35,10 @@ _HANDLERS: dict[type[InputRecord], Callable[[Turn, Any], None]] = {
 def apply(state: StateReader, record: InputRecord, now_ms: int, rules: Rules) -> Step:
     """Apply one record of an input topic: an event, a routing decision, a receipt, a command, the result of a call.
 
-    Called once per record in partition order. Returns what changes and what leaves; a repeat (same event, same
-    business key under another replay id, same decision) changes nothing. `now_ms` only holds outputs back: no call at
-    or after its deadline, no task for a request whose time is over, no typing that is stale.
+    Called once for each record, in the order of the partition. Returns what changes and what is sent; the caller
+    writes all of it in one transaction, or none. A repeat (the same event, the same business key under another replay
+    id, the same decision) changes nothing. `now_ms`, epoch ms, only holds outputs back: no call at or after its
+    deadline, no task for a request whose time is over, no typing that is stale.
     Raises `Unparsable` when the payload of an event is no JSON object; nothing else.
     """
     turn = Turn(state, now_ms, rules)
@@ -48,7 +49,8 @@ def apply(state: StateReader, record: InputRecord, now_ms: int, rules: Rules) ->
 def apply_receipts(state: StateReader, receipts: Sequence[DeliveryReceipt], rules: Rules) -> Step:
     """Apply receipts of one conversation that were read together, in their order; like `apply`.
 
-    They share calls to Salesforce. At least one; no output of theirs depends on the clock.
+    At least one receipt is needed. Those that are acknowledged share calls to Salesforce. There is no `now_ms`: what
+    receipts lead to does not depend on the clock.
     """
     turn = Turn(state, 0, rules)
     take_receipts(turn, receipts)
@@ -58,8 +60,8 @@ def apply_receipts(state: StateReader, receipts: Sequence[DeliveryReceipt], rule
 def expire(state: StateReader, table: str, key: str, now_ms: int, rules: Rules) -> Step:
     """Let the deadlines of one value pass that lie at or before `now_ms`.
 
-    Called when the value is due and the partition has no older input waiting. A spurious call, also for a key that
-    is gone, changes nothing. The returned values are due later, or dropped.
+    Called when the value is due and the partition has no older input waiting. A call too early, or for a key that is
+    gone, changes nothing. Every returned value is due later, or is dropped.
     """
     turn = Turn(state, now_ms, rules)
     value = _value(state, table, key)
@@ -73,7 +75,7 @@ def expire(state: StateReader, table: str, key: str, now_ms: int, rules: Rules) 
 
 
 def _finished(turn: Turn) -> Step:
-    """The one way out: what the changed requests make due is sent, then the turn ends."""
+    """Every turn ends here: send what the changed requests make due, then make the step."""
     if turn.changed:
         send_due_outputs(turn)
     return turn.finish()
@@ -88,9 +90,9 @@ def _value(state: StateReader, table: str, key: str) -> Value | None:
 
 
 def _expire_request(turn: Turn, request: RoutingRequest) -> None:
-    """Let each deadline pass that has come; what follows is sent once. Drop the request when its retention is over."""
+    """Let each deadline pass that has come, and put the request once; drop it when its retention is over."""
     while request.due_at_ms is not None and turn.now_ms >= request.due_at_ms:
-        if is_over(request, turn.rules):
+        if is_request_over(request, turn.rules):
             turn.drop(ROUTING, request.key)
             return
         request = with_deadline_passed(request, request.due_at_ms, turn.rules)

@@ -1,4 +1,4 @@
-"""What may reach the end user, and why not. An allow-list: an entry leaves only when every guard lets it pass.
+"""Decides what may reach the end user. An allow-list: an entry is delivered only when every guard lets it pass.
 
 The guards stand in the order of their weight; the first that objects gives the reason. "Not delivered before" is the
 guard before all of them: `conversation.events` knows an entry by its key and does nothing for a repeat.
@@ -27,7 +27,7 @@ _DELIVERING_EVENT_TYPES = frozenset({"Interaction", ""})
 
 
 def objection(event: OutboundEvent, entry: Entry, conversation: Conversation, rules: Rules) -> Withheld | None:
-    """The first guard's reason against delivering this Message, typing or progress; None lets it pass."""
+    """The reason of the first guard that objects to the delivery of an entry; None when none does."""
     if event.event_type not in _DELIVERING_EVENT_TYPES:
         return Withheld.UNKNOWN_EVENT_TYPE
     if not entry.type_matches:
@@ -69,7 +69,7 @@ def _audience_objection(entry: Entry, conversation: Conversation) -> Withheld | 
 
 
 def _confirms_consent(entry: Entry) -> bool:
-    """The text that confirms an opt-out may still go out."""
+    """True for the text that confirms an opt-out: it is delivered after the opt-out."""
     return entry.message is not None and entry.message.message_reason == "Consent"
 
 

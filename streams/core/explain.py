@@ -55,7 +55,7 @@ def class_of(entry: Entry) -> DeliveryClass:
 
 
 def explain(event: OutboundEvent, rules: Rules) -> dict[str, Any]:
-    """What an event is and what it produces, as JSON-able values, read at its `received_at_ms`.
+    """What an event is and what it produces, as values that JSON can hold, read at its `received_at_ms`.
 
     `delivered` and `reason` (None when delivered) answer why the end user did or did not get it. `delivery` and
     `routing` are the records it would produce, with all their content: this is for someone who has the payload.
@@ -125,7 +125,7 @@ def _result(event: OutboundEvent, entry: Entry) -> dict[str, Any] | None:
 
 
 def _shown(delivery: Delivery) -> dict[str, Any]:
-    """A delivery with its content as the object that it is."""
+    """A delivery, with its content as an object in place of JSON text."""
     content = None if delivery.content is None else json_value(delivery.content)
     return {**_named(delivery), "content": content}
 

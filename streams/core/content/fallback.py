@@ -1,7 +1,7 @@
-"""The plain text that every channel can show, from the shape of a Message.
+"""The plain text that every channel can show, made from the content of a Message in our shape.
 
-It is text or title, then numbered options, then urls. Numbers run through the whole message, and each option gets its
-own: a customer of a channel without buttons can answer with one.
+First comes the text or title, then the numbered options, then urls. Numbers run through the whole message, and each
+option gets its own, so that a customer of a channel without buttons can respond with a number.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _NOTHING: Object = {}
 
 
 def numbered_text(content: Object) -> str | None:
-    """The text of a message, whose options get their `number`; None when there is nothing to say in words."""
+    """The text of a message; None when it has no words. Writes `number` into each option of `content`."""
     return "\n".join(_lines(content, count(1))) or None
 
 
@@ -70,7 +70,7 @@ def _form(content: Object, numbers: _Numbers) -> Iterator[str]:
 
 
 def _options(holder: Object, numbers: _Numbers) -> Iterator[str]:
-    """Options with their numbers; links among them as links."""
+    """A line for each option, with its number; links among the options are written as links, without one."""
     for option in holder.get("options", ()):
         if as_filled_text(option.get("url")):
             yield from _linked(option)
@@ -92,7 +92,7 @@ def _duration(seconds: object) -> str:
 
 
 def _titled(holder: Object | None) -> list[str]:
-    """A title with its sub-titles, as a line when there is one."""
+    """One line with a title and its sub-titles; none when there is neither."""
     if holder is None:
         return []
     texts = _filled(holder.get("title"))

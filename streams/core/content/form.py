@@ -1,6 +1,6 @@
-"""A form with its questions, in our shape. An answer names each by its `id`."""
+"""A form with its questions, in our shape. The end user's response names each question by its `id`."""
 
-from streams.core.content.parts import assets, options, title, title_fields
+from streams.core.content.parts import assets, options, title_fields
 from streams.core.content.taking import Part, shaped
 from streams.core.model.lenient import Object
 
@@ -42,9 +42,9 @@ def form(container: Part) -> Object:
     return {
         **title_fields(container, "formTitle"),
         "intro": None if intro is None else _intro(intro),
-        "message": title(container, "message"),
+        "message": title_fields(container, "message"),
         "sections": [_section(each) for each in container.parts("sections")],
-        "reply": title(container, "reply"),
+        "reply": title_fields(container, "reply"),
         "images": assets(container, "images"),
     }
 
@@ -76,7 +76,7 @@ def _input(item: Part) -> Object:
         "id": item.text("id"),
         "kind": item.word("inputType", _KINDS),
         **title_fields(item, "titleItem"),
-        "label": title(item, "label"),
+        "label": title_fields(item, "label"),
         **{ours: found for ours, theirs in _SETTINGS.items() if (found := item.scalar(*theirs)) is not None},
         "options": options(item, "optionItems"),
     }

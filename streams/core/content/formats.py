@@ -13,7 +13,6 @@ from streams.core.content.parts import (
     option,
     options,
     slot,
-    title,
     title_fields,
 )
 from streams.core.content.taking import Part, shaped
@@ -37,7 +36,7 @@ _INLINE = frozenset({"InlineMetadata", "InlineMetadataCitedDetails"})
 
 
 def _citation(item: Part) -> Object:
-    """Where the text comes from, and the places in `text` that it supports, in characters from its start."""
+    """A source of the text, and the places in `text` that rest on it, in characters from the start of the text."""
     reference, details = one(item, "citedReference"), one(item, "citedDetails")
     target = one(reference, "link")
     fields = {
@@ -114,8 +113,8 @@ def _application(static: Part) -> Fields:
         "kind": item.text("applicationType"),
         "bundle": item.text("bundle"),
         "live_layout": item.scalar("useLiveLayout"),
-        "message": title(item, "message"),
-        "reply": title(item, "reply"),
+        "message": title_fields(item, "message"),
+        "reply": title_fields(item, "reply"),
         "icon_image_id": item.text("iconImageId"),
         "images": assets(item, "images"),
         "arguments": named_values(item, "arguments"),
@@ -138,9 +137,9 @@ def _choices(choices: Part) -> Fields:
     return {
         **title_fields(choices, "title"),
         "text": choices.text("text"),
-        "message": title(choices, "message"),
+        "message": title_fields(choices, "message"),
         "options": options(choices, "optionItems"),
-        "reply": title(choices, "reply"),
+        "reply": title_fields(choices, "reply"),
         "images": assets(choices, "images"),
     }
 
@@ -159,7 +158,7 @@ def _card(item: Part) -> Object:
 
 
 def _time_picker(choices: Part) -> Fields:
-    message, event = title(choices, "message"), one(choices, "calendarEvent")
+    message, event = title_fields(choices, "message"), one(choices, "calendarEvent")
     slots = [slot(each) for each in event.parts("timeSlotOptionItems")]
     place = event.part("location")
     fields = {
@@ -174,7 +173,7 @@ def _time_picker(choices: Part) -> Fields:
         "message": message,
         "event": shaped(event, **fields),
         "options": slots,
-        "reply": title(choices, "reply"),
+        "reply": title_fields(choices, "reply"),
         "images": assets(choices, "images"),
     }
 
@@ -192,7 +191,7 @@ def _location(item: Part) -> Object:
 
 
 def _definition(container: Part) -> Fields:
-    """A component of the org, named only: the event has none of its words but the options' values."""
+    """A message component of the org. The event only names it: of its words it holds the values of the options."""
     return {
         "definition": container.text("messageDefinitionNameOrId"),
         "locale": container.text("targetLocale"),

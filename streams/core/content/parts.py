@@ -1,6 +1,6 @@
 """The parts that formats of a Message share, in our shape: titles, options, links, assets, named values.
 
-Every part that has something we know no place for keeps it under `extra`, in Salesforce's own words.
+A field that we know no place for is kept under `extra` of its part, in Salesforce's own words.
 """
 
 from streams.core.content.taking import Part, shaped
@@ -20,7 +20,7 @@ _TITLE = {"title": "title", **_SUBTITLES, "imageId": "image_id", "videoId": "vid
 
 
 def title_fields(owner: Part, name: str) -> Object:
-    """`title`, its sub-titles, `image_id` and `video_id` of a titleItem, for the part that it belongs to."""
+    """`title`, its sub-titles, `image_id` and `video_id` of a titleItem; empty when there is none."""
     item = owner.part(name)
     if item is None:
         return owner.texts({name: "title"})
@@ -28,11 +28,6 @@ def title_fields(owner: Part, name: str) -> Object:
     item.drop("itemType", _TITLES)
     owner.keep(name, item.left())
     return fields
-
-
-def title(owner: Part, name: str) -> Object:
-    """A title as a part of its own; empty when there is none."""
-    return title_fields(owner, name)
 
 
 def option(item: Part) -> Object:
@@ -94,7 +89,7 @@ def assets(owner: Part, name: str) -> list[Object]:
 
 
 def one(owner: Part, name: str) -> Part:
-    """A part that should be there; an empty one when it is not."""
+    """The object under `name`; an empty one when there is none."""
     return owner.part(name) or Part({})
 
 

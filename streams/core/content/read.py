@@ -18,8 +18,8 @@ _PLAIN = frozenset({"format", "in_reply_to", "text"})
 def content_of(body: Object) -> Content | None:
     """The content of a Message's entryPayload; None when it has no abstractMessage.
 
-    `text` is None when none can be built. `content` is the shape as JSON; None when the text says everything, and for
-    a format that is not known.
+    Its `text` is None when there is nothing to say in words. Its `content` is our shape as JSON; None when the text is
+    all there is, and for a format that is not known.
     """
     message = as_object(body.get("abstractMessage"))
     if message is None:
@@ -40,7 +40,7 @@ def content_of(body: Object) -> Content | None:
 
 
 def _shape(message: Part, container: str) -> Object:
-    """The message in our shape. `in_reply_to` is what an answer has to name as its inReplyToMessageId."""
+    """The message in our shape. `in_reply_to` is what the end user's response must name as inReplyToMessageId."""
     static = message.part(container) or Part({})
     found = FORMATS[static.text("formatType") or ""]
     message.drop("messageType", frozenset(CONTAINERS))

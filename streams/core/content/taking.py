@@ -1,4 +1,4 @@
-"""Taking an object of a message apart: what is taken is gone from it, and what is left over is kept."""
+"""Takes a JSON object of a message apart, field by field, so that fields nobody has taken can be kept as they are."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,15 @@ from streams.core.model.lenient import Object, as_object, as_text
 
 
 class Part:
-    """An object on its way into our shape. Explicit nulls are absent; what has another shape than asked for stays."""
+    """A JSON object whose fields are taken one by one. Each method removes what it returns.
+
+    An explicit null counts as absent. A value of another type than asked for is not taken: it stays in `left`.
+    """
 
     __slots__ = ("_left",)
 
     def __init__(self, value: Mapping[str, object]) -> None:
-        """`value` is a JSON object; its explicit nulls count as absent."""
+        """Copy the fields of `value`; the object itself stays as it is."""
         self._left: Object = {name: inner for name, inner in value.items() if inner is not None}
 
     def text(self, name: str) -> str | None:
@@ -24,7 +27,7 @@ class Part:
         return value
 
     def texts(self, names: Mapping[str, str]) -> Object:
-        """Take those of these texts that are there, under our names."""
+        """Take the texts of these fields, where they are there. `names` maps Salesforce's names to ours."""
         left = self._left
         return {
             ours: text for theirs, ours in names.items() if theirs in left and (text := self.text(theirs)) is not None
@@ -39,7 +42,7 @@ class Part:
         return None
 
     def value(self, name: str) -> object:
-        """Take whatever is there."""
+        """Take a value of any type."""
         return self._left.pop(name, None)
 
     def part(self, name: str) -> "Part | None":
@@ -62,29 +65,29 @@ class Part:
         return objects
 
     def word(self, name: str, words: Mapping[str, str]) -> str | None:
-        """Take a word of theirs as ours; one that we do not know stays."""
+        """Take one of Salesforce's words and return ours for it; a word that is not in `words` stays."""
         ours = words.get(as_text(self._left.get(name)) or "")
         if ours is not None:
             del self._left[name]
         return ours
 
     def drop(self, name: str, known: frozenset[str]) -> None:
-        """Forget a word that the place and the other fields say already; one that we do not know stays."""
+        """Remove a word that says nothing beside its place; a word that is not in `known` stays."""
         if self._left.get(name) in known:
             del self._left[name]
 
     def keep(self, name: str, left: object) -> None:
-        """Put back what was left of something taken."""
+        """Put back the rest of something that was taken; nothing when there is no rest."""
         if left:
             self._left[name] = left
 
     def left(self) -> Object:
-        """What has not been taken."""
+        """The fields that have not been taken."""
         return self._left
 
 
 def shaped(part: Part, **fields: object) -> Object:
-    """Our shape: the fields that are there, then `extra` with what was left of the part."""
+    """The fields that have a value, then `extra` with whatever nobody has taken from the part."""
     made = {name: value for name, value in fields.items() if value or value in (0, "")}
     if left := part.left():
         made["extra"] = left

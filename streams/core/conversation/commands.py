@@ -6,7 +6,7 @@ A command changes no state but that it was seen. Salesforce does what it asks fo
 from schemas.records import CommandKind, PartnerCommand, SalesforceCall
 from streams.core.model.keys import digest, seen_key
 from streams.core.model.rules import Rules
-from streams.core.model.session import is_over
+from streams.core.model.session import is_session_over
 from streams.core.model.state import Conversation
 from streams.core.model.turn import Turn
 from streams.core.routing.bodies import api_identifier, removal_body, session_body
@@ -47,7 +47,7 @@ def _refusal(turn: Turn, command: PartnerCommand, conversation: Conversation | N
 
 
 def _session_refusal(command: PartnerCommand, conversation: Conversation) -> str | None:
-    if is_over(conversation.session):
+    if is_session_over(conversation.session):
         return "session_over"
     if conversation.channel_address_id is None or conversation.end_user_subject is None:
         return "end_user_unknown"

@@ -98,7 +98,7 @@ def _withhold(turn: Turn, event: OutboundEvent, conversation: Conversation, reas
 def _counted(
     conversation: Conversation, event: OutboundEvent, *, delivered: int = 0, withheld: int = 0, state: int = 0
 ) -> Conversation:
-    """The conversation with one more entry; a delivered message shows that it has not ended."""
+    """The conversation with one more entry counted; a delivered message shows that the conversation has not ended."""
     was = conversation.counters
     return replace(
         conversation,
@@ -109,7 +109,7 @@ def _counted(
 
 
 def _take_ephemeral(turn: Turn, event: OutboundEvent, entry: Entry, conversation: Conversation, key: str) -> None:
-    """Typing and progress leave only while fresh, and change nothing but what is needed to know a repeat."""
+    """Typing and progress are sent only while fresh. The state keeps only what is needed to know a repeat."""
     expires_at_ms = event.created_at_ms + turn.rules.ephemeral_ttl_ms
     reason = objection(event, entry, conversation, turn.rules)
     if reason is None and event.received_at_ms >= expires_at_ms:

@@ -13,7 +13,7 @@ SERVING_ROLES = frozenset({"Agent", "Chatbot"})
 
 
 class ParticipantOperation(StrEnum):
-    """What happened to a participant, in lower case: some senders write Add and Remove."""
+    """What happened to a participant. Compared in lower case: some senders write Add and Remove."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -54,7 +54,7 @@ def _change(item: Object) -> ParticipantChange | None:
 
 
 def with_participants(conversation: Conversation, made: list[ParticipantChange], at_ms: int) -> Conversation:
-    """The conversation after the changes. It ends when the last of those who serve leave a session that is not active.
+    """The conversation after the changes. It ends when the last who serves leaves a session that is not active.
 
     Leaving twice, or leaving without having joined, is normal and changes nothing else.
     """

@@ -6,7 +6,7 @@ from schemas.records import OutboundEvent
 from streams.core.model.entries import Entry
 from streams.core.model.routing_states import RoutingEvent, RoutingState
 from streams.core.model.rules import Rules
-from streams.core.model.session import with_work_item
+from streams.core.model.session import with_named_work_item
 from streams.core.model.state import MAX_ORPHANS, Conversation, RoutingResult
 from streams.core.model.turn import Turn
 from streams.core.parsing.results import routing_result, work_result
@@ -16,7 +16,7 @@ from streams.core.routing.requests import with_moment, with_result
 
 
 def seat(turn: Turn, event: OutboundEvent, subject: str | None, routing_type: str | None = None) -> None:
-    """Let the request succeed that someone who joins belongs to, when there is one. `subject` is who joined."""
+    """Note that someone joined in the request that asked for them, when there is one. `subject` is who joined."""
     at_ms = event.created_at_ms
     request = seated_by(of_type(turn.open_requests(), routing_type), subject, at_ms)
     if request is not None:
@@ -39,7 +39,7 @@ def take_result(turn: Turn, event: OutboundEvent, entry: Entry) -> None:
             turn.count("ambiguous", result.verdict)
             request = replace(request, ambiguous=True)
         turn.put_request(with_result(request, result, turn.rules))
-    turn.put_conversation(with_work_item(turn.conversation, result.record_id, event.created_at_ms))
+    turn.put_conversation(with_named_work_item(turn.conversation, result.record_id, event.created_at_ms))
 
 
 def _with_orphan(conversation: Conversation, result: RoutingResult, rules: Rules) -> Conversation:
@@ -53,7 +53,7 @@ def _with_orphan(conversation: Conversation, result: RoutingResult, rules: Rules
 def take_work_result(turn: Turn, event: OutboundEvent, entry: Entry) -> None:
     """Note what a `RoutingWorkResult` says of the work that was offered: its id, that a rep took it or declined it."""
     work = work_result(entry)
-    turn.put_conversation(with_work_item(turn.conversation, work.work_item_id, event.created_at_ms))
+    turn.put_conversation(with_named_work_item(turn.conversation, work.work_item_id, event.created_at_ms))
     if work.work_id is not None:
         _put_work_id(turn, work.work_id, work.routing_type)
     if work.event is RoutingEvent.SEATED:

@@ -40,8 +40,7 @@ from streams.core.model.entry_types import (
 from streams.core.model.keys import record_id
 from streams.core.model.lenient import as_filled_text, as_text
 from streams.core.model.routing_states import RoutingEvent
-from streams.core.model.session import OVER, with_status, work_item_id
-from streams.core.model.session import with_work_item as with_session
+from streams.core.model.session import OVER, with_named_work_item, with_status, work_item_id
 from streams.core.model.state import RoutingRequest
 from streams.core.model.turn import Turn
 from streams.core.routing.requests import with_moment, with_work_item
@@ -103,7 +102,7 @@ def _consent(turn: Turn, _: OutboundEvent, entry: Entry) -> None:
 def _queue_position(turn: Turn, event: OutboundEvent, entry: Entry) -> None:
     body = entry.body or {}
     named = record_id(as_text(body.get("workItemId")))
-    turn.put_conversation(with_session(turn.conversation, named, event.created_at_ms))
+    turn.put_conversation(with_named_work_item(turn.conversation, named, event.created_at_ms))
     _put_details(turn, with_queue(turn.conversation.details, body, event.created_at_ms))
 
 

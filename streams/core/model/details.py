@@ -1,4 +1,4 @@
-"""What is known of a conversation beside its routing: rare things, kept together so that the others stay small.
+"""What is known of a conversation and rarely happens. It is one value, which most conversations do without.
 
 Every value is bounded, and each change takes the later of two facts, so that the order in which records of different
 topics are read does not matter.
@@ -16,14 +16,14 @@ MAX_CONSULTS = 8  # rep-to-rep consultations named by this conversation
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An entry and when something happened to it: with `read`, to everything before it too."""
+    """An entry, and when it was delivered, was read or failed. Read means that all entries before it are read too."""
 
     at_ms: int
     entry_id: str
 
 
 class Queue(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """The end user's place in a queue, as last told."""
+    """The end user's place in a queue, as Salesforce told it last."""
 
     at_ms: int
     position: int
@@ -42,7 +42,7 @@ class Upload(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Receipts(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What became of our deliveries: how many, and the last of each kind."""
+    """Receipts of our deliveries: how many of each status there were, and the last of each."""
 
     delivered: int = 0
     read: int = 0
@@ -53,9 +53,11 @@ class Receipts(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Details(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """See the module. `withheld` counts by reason. `reps_received` and `reps_read` are Salesforce's acknowledgements
-    of the end user's own entries. `not_delivered` is the last entry of which Salesforce said that its delivery failed.
-    `closed_ms`: Salesforce answered a call with "no such session or conversation" then.
+    """The rare things that are known of a conversation.
+
+    `withheld` counts by reason. `reps_received` and `reps_read` are Salesforce's acknowledgements of the end user's own
+    entries. `not_delivered` is the last entry of which Salesforce said that its delivery failed. `closed_ms` is when
+    Salesforce answered a call with "no such session or conversation".
     """
 
     withheld: tuple[tuple[str, int], ...] = ()
@@ -75,12 +77,12 @@ _M = TypeVar("_M", Mark, Queue)
 
 
 def later(known: _M | None, found: _M) -> _M:
-    """The later of two; of the same moment the one known."""
+    """The later of two; of two at the same moment, the one that was known before."""
     return found if known is None or found.at_ms > known.at_ms else known
 
 
 def with_withheld(details: Details | None, reason: str) -> Details:
-    """One more entry withheld for this reason; the reasons are a closed set."""
+    """The details with one more entry withheld for this reason. There are as many reasons as `Withheld` has members."""
     was = details or NOTHING
     counts = dict(was.withheld)
     counts[reason] = counts.get(reason, 0) + 1
@@ -88,7 +90,7 @@ def with_withheld(details: Details | None, reason: str) -> Details:
 
 
 def with_queue(details: Details | None, body: Object, at_ms: int) -> Details | None:
-    """The place in the queue that a `QueuePosition` tells; unchanged when it tells none."""
+    """The details with the place that a `QueuePosition` tells; the same object when it tells none."""
     position = body.get("position")
     if not isinstance(position, int) or isinstance(position, bool):
         return details
@@ -98,13 +100,13 @@ def with_queue(details: Details | None, body: Object, at_ms: int) -> Details | N
 
 
 def with_progress(details: Details | None, at_ms: int) -> Details:
-    """A progress indicator was seen; its text is for the customer and not kept."""
+    """The details with the time of the last progress indicator; its text is for the customer and is not kept."""
     was = details or NOTHING
     return replace(was, progress_ms=max(was.progress_ms or 0, at_ms))
 
 
 def with_acknowledgement(details: Details | None, body: Object, at_ms: int, *, read: bool) -> Details | None:
-    """An acknowledgement of the end user's entry. Read is a high-water mark: an older Delivered adds nothing to it."""
+    """The details with an acknowledgement of the end user's entry. Once one is read, older ones add nothing."""
     entry_id = as_filled_text(body.get("acknowledgedConversationEntryIdentifier"))
     if entry_id is None:
         return details
@@ -118,7 +120,7 @@ def with_acknowledgement(details: Details | None, body: Object, at_ms: int, *, r
 
 
 def with_failure(details: Details | None, body: Object, at_ms: int) -> Details | None:
-    """Salesforce says that an entry was not delivered."""
+    """The details with the entry of which Salesforce says that it was not delivered."""
     entry_id = as_filled_text(body.get("failedConversationEntryIdentifier"))
     if entry_id is None:
         return details
@@ -127,7 +129,7 @@ def with_failure(details: Details | None, body: Object, at_ms: int) -> Details |
 
 
 def with_consult(details: Details | None, conversation_identifier: str) -> Details:
-    """A rep-to-rep consultation beside this conversation."""
+    """The details with a rep-to-rep consultation that belongs to this conversation."""
     was = details or NOTHING
     if conversation_identifier in was.consults:
         return was
@@ -167,7 +169,7 @@ def _upload(entry_id: str, attachment: Object, at_ms: int) -> Upload | None:
 
 
 def with_uploads(details: Details | None, told: list[Upload]) -> Details | None:
-    """The uploads after these results. A pending one that is older than a final one changes nothing."""
+    """The details with these uploads. An older one, or a pending one after a final one, is dropped."""
     for upload in told:
         was = details or NOTHING
         known = next((each for each in was.uploads if _same_file(each, upload)), None)
@@ -179,7 +181,7 @@ def with_uploads(details: Details | None, told: list[Upload]) -> Details | None:
 
 
 def _same_file(known: Upload, told: Upload) -> bool:
-    """The same entry, and one of its two ids agrees; an upload without ids is the entry's only one."""
+    """True when both name the same entry and one of the two ids agrees. Without ids, it is the entry's only upload."""
     if known.entry_id != told.entry_id:
         return False
     if known.reference_id is not None and known.reference_id == told.reference_id:

@@ -94,5 +94,5 @@ NEEDS_BODY = frozenset(name for name, row in ENTRY_TYPES.items() if row.needs_bo
 
 
 def label(entry_type: str) -> str:
-    """The entry type as a metric label: unknown ones share one, for they are the sender's to invent."""
+    """The entry type as a metric label: unknown types share one, for senders can invent any number of them."""
     return entry_type if entry_type in ENTRY_TYPES else "unknown"

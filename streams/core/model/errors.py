@@ -9,7 +9,7 @@ class Unparsable(CoreError):
     """The payload of an event is no JSON object. Dead-letter the record; reading it again cannot help."""
 
     def __init__(self, reason: str, event_uuid: str, topic: str) -> None:
-        """`reason` says what is wrong with the text; `topic` is the Salesforce topic of the event."""
+        """`reason` completes "the payload cannot be parsed:"; `topic` is the Pub/Sub topic of the event."""
         self.reason = reason
         self.event_uuid = event_uuid
         super().__init__(
@@ -22,5 +22,5 @@ class RoutingTableError(CoreError):
     """An event that the transition table does not know in this state: a defect of the core, never of the input."""
 
     def __init__(self, state: str, event: str) -> None:
-        """`state` and `event` are the pair that has no row."""
+        """`state` and `event` are values of `RoutingState` and `RoutingEvent`."""
         super().__init__(f"advancing a routing request: no row for event {event} in state {state}; add it to the table")

@@ -1,4 +1,4 @@
-"""Table keys, and the ids of the records that leave.
+"""Table keys, and the ids of the records that are sent.
 
 Ids are digests of business keys: a repeated event leads to the same id, so the receiver can tell a repeat.
 """

@@ -43,7 +43,7 @@ class Rules(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     command_within_ms: int = 60_000
 
     def __post_init__(self) -> None:
-        """Check that the limits agree. Raises `ValueError` naming the limits and their values."""
+        """Check the limits against each other. Raises `ValueError` that names them and says what must hold."""
         if not 0 < self.answer_by_ms < self.routing_timeout_ms < self.result_window_ms:
             raise ValueError(
                 "checking the routing limits: answer_by_ms must come before routing_timeout_ms, and that before "

@@ -32,8 +32,11 @@ def with_status(conversation: Conversation, body: Object, at_ms: int) -> Convers
     return replace(conversation, session=session, ended_at_ms=at_ms if session.status in _ENDED else None)
 
 
-def with_work_item(conversation: Conversation, work_item_id: str | None, at_ms: int) -> Conversation:
-    """The conversation, once another entry named its work item: fills a gap, or starts the session after an end."""
+def with_named_work_item(conversation: Conversation, work_item_id: str | None, at_ms: int) -> Conversation:
+    """The conversation after an entry named a work item: it fills a gap, or starts the next session after an end.
+
+    The same object when the entry named none, or the work item is known.
+    """
     known = conversation.session
     if work_item_id is None or work_item_id == known.id:
         return conversation
@@ -44,7 +47,7 @@ def with_work_item(conversation: Conversation, work_item_id: str | None, at_ms: 
     return replace(conversation, session=Session(id=work_item_id, status=status, changed_at_ms=at_ms))
 
 
-def is_over(session: Session) -> bool:
+def is_session_over(session: Session) -> bool:
     """True once Salesforce has ended the session."""
     return session.status in _ENDED
 
@@ -52,4 +55,4 @@ def is_over(session: Session) -> bool:
 def work_item_id(conversation: Conversation) -> str | None:
     """The work item of the session that is going on; None when it is over or unknown."""
     session = conversation.session
-    return None if is_over(session) else record_id(session.id)
+    return None if is_session_over(session) else record_id(session.id)

@@ -1,12 +1,12 @@
 """What the processor remembers, one value per key of the tables `conversations`, `routing` and `seen`.
 
-THEORY. A value holds facts, what follows from them, and (routing only) what has been told.
+THEORY. A value holds facts, what follows from them, and (routing only) what has been sent already.
 
 * Facts come from the log alone, with the log's own times (`created_at_ms`, `received_at_ms`, `decided_at_ms`). They do
   not depend on when a record was read, nor on how records of different topics interleave.
 * What follows (`state`, `outcome`, `due_at_ms`) is computed from the facts and from the deadlines that are known to
   have passed, so it can always be computed again.
-* `Told` says which outputs have left. It may differ between two histories of the same log (a time-out was announced
+* `Told` says which outputs were sent. It may differ between two histories of the same log (a time-out was announced
   before the result was read, or was not) and is left out when two states are compared.
 
 Values are arrays on the wire (msgpack in changelogs): fields may only be added at the end, with a default.
@@ -51,7 +51,7 @@ class Session(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Counters(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What became of this conversation's entries. Ephemeral entries (typing, progress) are not counted here."""
+    """How many entries of this conversation ended in each way. Typing and progress are not counted here."""
 
     delivered: int = 0
     withheld: int = 0
@@ -105,7 +105,7 @@ class Moment(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Outputs that have left for one request.
+    """The outputs that were sent for one request.
 
     `answer` is the decision that went to Salesforce as `routingResult` ("accept" or "refuse"), `outcome` the outcome
     published last and `revision` the number the next one gets. `answer_waits` is true once it was counted that an
@@ -123,7 +123,7 @@ class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class RequestFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """The facts of one `RoutingRequested` event. `created_at_ms` is its clock."""
+    """The facts of one `RoutingRequested` event. All deadlines of the request are counted from `created_at_ms`."""
 
     event_uuid: str
     created_at_ms: int
@@ -154,7 +154,7 @@ class CallState(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class RoutingRequest(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One routing request: its facts, its state, and what has been told.
+    """One routing request: its facts, its state, and what was sent for it.
 
     `facts` is None while only decisions for the request, or results of its calls, have been read. `work_item_id` is the
     first work item known for it. `ambiguous`: a result bound to it could have meant another request. `passed_ms` is the

@@ -1,4 +1,4 @@
-"""The result of applying one record: what changed and what leaves. The runtime writes all of it in one transaction."""
+"""The result of applying one record: what changed and what is sent. The runtime writes all of it in one transaction."""
 
 import msgspec
 
@@ -14,8 +14,8 @@ class Step(msgspec.Struct, gc=False):
     """What one record, or the passing of a deadline, changes.
 
     `conversation` is its new value, None when it did not change. `requests` are changed routing requests, `seen` new
-    entries by key, `dropped` the (table, key) pairs whose values are to be deleted. `outputs` leave in this order.
-    A step of a repeated record has nothing but `counts`.
+    entries by key, `dropped` the (table, key) pairs whose values are to be deleted. `outputs` are sent in this order.
+    `counts` are (kind, reason) pairs for the metrics; the step of a repeated record has nothing else.
     """
 
     conversation: Conversation | None = None
@@ -26,5 +26,5 @@ class Step(msgspec.Struct, gc=False):
     counts: list[tuple[str, str]] = []
 
     def changes_nothing(self) -> bool:
-        """True when neither state nor outputs come of it."""
+        """True when the step writes no state and sends nothing."""
         return not (self.conversation or self.requests or self.dropped or self.seen or self.outputs)

@@ -1,4 +1,4 @@
-"""The turn of one record: what it reads, what it changes, and what leaves because of it."""
+"""The turn of one record: what it reads, what it changes, and what is sent because of it."""
 
 from collections.abc import Collection
 
@@ -17,7 +17,8 @@ class Turn(msgspec.Struct, gc=False):
 
     Made for every record, with the state, the wall clock and the limits that all of its handlers share. Nothing is
     written before `finish`: when a handler raises, the turn is thrown away and the state is as before. The lists are
-    those of `Step`. It is a msgspec struct, because one is made in half the time that a class with slots takes.
+    those of `Step`, with `remembered` for its `seen`; `changed` are the requests that were put, by id. It is a msgspec
+    struct, because one is made in half the time that a class with slots takes.
     """
 
     state: StateReader

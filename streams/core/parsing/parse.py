@@ -1,4 +1,4 @@
-"""The payload of a platform event -> `Entry` or `RoutingAsk`. Lenient on shape; raises `Unparsable` for no JSON object.
+"""Reads the payload of a platform event: an `Entry` or a `RoutingAsk`. Any shape will do; `Unparsable` for no object.
 
 Two ways lead to an `Entry`: a typed one for today's form, which decodes no more than is needed (plain text costs a
 third of the lenient way), and a lenient one for everything else. Where both can read a payload they agree; a property
@@ -91,7 +91,7 @@ def parse_entry(event: OutboundEvent) -> Entry:
 
 
 def typed_entry(payload: str) -> Entry | None:
-    """The entry when it has today's form; None sends it the lenient way."""
+    """The entry of a payload in today's form; None for any other form, which `lenient_entry` reads."""
     try:
         envelope = _decode_envelope(payload)
         entry = envelope.payload
@@ -151,7 +151,7 @@ def _plain_text(body: _TextPayload) -> Content | None:
 
 
 def _strictest(outer: str | None, inner: str | None) -> str | None:
-    """Of the two places for visibilityStrategy, the one that says something else than `Default`, be it nothing."""
+    """Of the two places for visibilityStrategy, the one that is not `Default`. An empty one is not `Default` either."""
     if inner is None and (outer is None or outer == "Default"):
         return outer  # so it is in nearly every event
     for strategy in (outer, inner):
@@ -216,7 +216,7 @@ def _visibility(part: Object) -> str | None:
 
 
 def _legacy_fields(extra_fields: str) -> tuple[str | None, Object | None]:
-    """Channel address and recipient of the three-field form. Field names are the org's: the shapes tell them apart."""
+    """Channel address and recipient of the three-field form. The names are the org's; the shapes tell them apart."""
     channel: str | None = None
     recipient: Object | None = None
     for name, value in (as_object(extra_fields) or {}).items():
@@ -288,7 +288,7 @@ _TARGETS = (
 
 
 def _target(parameters: Object, *, has_skills: bool) -> tuple[TargetKind, str | None]:
-    """Who is asked for. No source names the field of an external contact: any field that says so is taken.
+    """Who is asked for. No source names the field of an external contact: any field with such a name is taken.
 
     A user id that is no Salesforce record id names someone outside, too.
     """

@@ -1,4 +1,4 @@
-"""`RoutingResult` and `RoutingWorkResult` entries as facts."""
+"""Reads the facts of `RoutingResult` and `RoutingWorkResult` entries."""
 
 import msgspec
 
@@ -36,7 +36,7 @@ def routing_result(event: OutboundEvent, entry: Entry) -> RoutingResult:
 
 
 def _verdict(failure_type: str | None) -> RoutingEvent:
-    """Success has to be said: a missing failureType is not success, whatever errorMessages holds."""
+    """Only an explicit success is one: a missing failureType is a failure, whatever errorMessages holds."""
     if failure_type in _SUCCESS:
         return RoutingEvent.RESULT_SUCCESS
     return RoutingEvent.RESULT_CANCELLED if failure_type == "Cancelled" else RoutingEvent.RESULT_FAILED
@@ -52,7 +52,7 @@ def _reason(body: Object) -> str | None:
 
 
 def _identifiers(entry: Entry, body: Object) -> tuple[str, ...]:
-    """Every id that could name the request; none is promised to."""
+    """Every id in the entry that could name the request. Salesforce does not promise that any of them does."""
     data = as_object(body.get("channelData")) or {}
     values = (
         entry.entry_id,
@@ -65,8 +65,10 @@ def _identifiers(entry: Entry, body: Object) -> tuple[str, ...]:
 
 
 class WorkResult(msgspec.Struct, frozen=True, gc=False):
-    """The facts of a `RoutingWorkResult`: what became of the work that was offered. `event` is None when it tells
-    nothing about a routing request."""
+    """The facts of a `RoutingWorkResult`: whether the offered work was accepted or declined.
+
+    `event` is None when it says nothing about a routing request.
+    """
 
     event: RoutingEvent | None
     work_item_id: str | None

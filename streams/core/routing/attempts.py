@@ -1,8 +1,8 @@
-"""How often the router was asked for one request, and what it said each time.
+"""The attempts of one request: how often the partner's router was asked, and what it decided each time.
 
-The router is asked once. When someone declines what it then accepted, it is asked again, as long as decisions are
-taken; the deadline stays. A decision answers the question that was open when it was made. Pure facts decide, so every
-fold of the log finds the same attempts.
+The router is asked once. When a rep declines the work that it accepted, it is asked again, while decisions are still
+taken; the deadline stays the same. A decision belongs to the attempt that was open when it was made. Only facts decide
+this, so every fold of the log finds the same attempts.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ MAX_ATTEMPTS = 1 + MAX_MOMENTS
 
 
 class Attempt(NamedTuple):
-    """The router was asked at `asked_at_ms`. `decision` is its answer; None while there is none."""
+    """The router was asked at `asked_at_ms`, epoch ms. `decision` is what it decided; None while it has not."""
 
     asked_at_ms: int
     decision: Decision | None
@@ -44,7 +44,7 @@ def attempts_of(request: RoutingRequest, rules: Rules) -> list[Attempt]:
 
 
 def _is_declined(attempt: Attempt, at_ms: int) -> bool:
-    """True when the router had accepted by then: what is declined earlier, or twice, is not its offer."""
+    """True when the router had accepted by then. A decline before that, or a second one, is of other work."""
     decision = attempt.decision
     return decision is not None and decision.decision == DecisionKind.ACCEPT and decision.decided_at_ms <= at_ms
 

@@ -30,7 +30,7 @@ def take_call_result(turn: Turn, result: SalesforceCallResult) -> None:
 
 
 def _close_conversation(turn: Turn, result: SalesforceCallResult) -> None:
-    """Salesforce knows the session or conversation no more: it counts as ended, unless more is heard of it later."""
+    """Salesforce no longer knows the session or conversation: it counts as ended, unless later events show activity."""
     conversation_id = result.conversation_id
     conversation = turn.state.conversation(conversation_id) or Conversation(conversation_id, org_id="")
     details = conversation.details or NOTHING
@@ -41,7 +41,7 @@ def _close_conversation(turn: Turn, result: SalesforceCallResult) -> None:
 
 
 def _put_call(turn: Turn, result: SalesforceCallResult, request_id: str) -> None:
-    """Put the request with the result; nothing for the result of a call that is none of the request's."""
+    """Put the request with the result. A call that is not one of the request's changes nothing."""
     conversation_id = result.conversation_id
     request = turn.state.request(conversation_id, request_id) or RoutingRequest(conversation_id, request_id)
     name = next((each for each in REQUEST_CALLS if call_id(each, request) == result.call_id), None)

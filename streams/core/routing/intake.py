@@ -6,7 +6,7 @@ from schemas.records import DecisionKind, OutboundEvent, RoutingDecision
 from streams.core.model.entries import ROUTING_REQUESTED, RoutingAsk
 from streams.core.model.keys import digest, record_id
 from streams.core.model.rules import Rules
-from streams.core.model.session import with_work_item, work_item_id
+from streams.core.model.session import with_named_work_item, work_item_id
 from streams.core.model.state import (
     MAX_OPEN_REQUESTS,
     MAX_ROUTING_TYPES,
@@ -28,7 +28,7 @@ _DECISIONS = frozenset(kind.value for kind in DecisionKind)
 def take_request(turn: Turn, event: OutboundEvent, ask: RoutingAsk, conversation: Conversation) -> None:
     """Take a routing request: keep its facts, bind results that came before it, hand it to the router if it is open.
 
-    `conversation` is the request's, with what its event has told about it.
+    `conversation` is the one that the event belongs to, with the channel and the end user that the event names.
     """
     request_id = _request_id(event, ask)
     held = turn.state.request(event.conversation_id, request_id)
@@ -36,7 +36,7 @@ def take_request(turn: Turn, event: OutboundEvent, ask: RoutingAsk, conversation
         turn.count("repeated", ROUTING_REQUESTED)
         return
     named = record_id(ask.work_record_id) if (ask.work_record_id or "").startswith(_MESSAGING_SESSION) else None
-    conversation, attempt = _attempted(with_work_item(conversation, named, event.created_at_ms), ask.routing_type)
+    conversation, attempt = _attempted(with_named_work_item(conversation, named, event.created_at_ms), ask.routing_type)
     facts = _facts(event, ask, conversation, attempt)
     request = held or RoutingRequest(event.conversation_id, request_id)
     request = with_facts(request, facts, named or work_item_id(conversation), turn.rules)
@@ -51,7 +51,7 @@ def take_request(turn: Turn, event: OutboundEvent, ask: RoutingAsk, conversation
 
 
 def _request_id(event: OutboundEvent, ask: RoutingAsk) -> str:
-    """`channelData.eventId`; else derived from the event. The key separator cannot be part of it."""
+    """`channelData.eventId`, or an id derived from the event: when there is none, and when it has the key separator."""
     named = ask.event_id
     if named is None or "|" in named:
         return digest(ROUTING_REQUESTED, event.conversation_id, named or event.event_uuid)
@@ -59,7 +59,7 @@ def _request_id(event: OutboundEvent, ask: RoutingAsk) -> str:
 
 
 def _attempted(conversation: Conversation, routing_type: str) -> tuple[Conversation, int]:
-    """The conversation with one more request of this routing type, and its number."""
+    """The conversation with one more request of this routing type counted, and the number of that request."""
     counts = dict(conversation.attempts)
     kind = routing_type if routing_type in counts or len(counts) < MAX_ROUTING_TYPES else ""
     counts[kind] = counts.get(kind, 0) + 1

@@ -1,7 +1,7 @@
-"""Which request a result belongs to. A `RoutingResult` names neither: evidence is weighed in a fixed order.
+"""Finds the request that a result belongs to. No field of a `RoutingResult` names it: evidence is weighed, in order.
 
-Only facts of the events topic take part, never decisions or the clock, so every fold of the log binds alike.
-Outcomes of the join: `Bound` (perhaps ambiguous) or an orphan, which waits for its request.
+Only facts of the events topic are used, never decisions or the clock, so every fold of the log binds alike. A result is
+`Bound` to a request (perhaps ambiguously), or is an orphan, which waits for its request.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,8 +48,8 @@ def choose(result: RoutingResult, requests: Sequence[RoutingRequest], rules: Rul
 def fits_late(orphan: RoutingResult, request: RoutingRequest, rules: Rules) -> bool:
     """True when a result that waited belongs to the request that has just been read.
 
-    The wait is measured between the times at which the source received both, which the log keeps. No skew is granted
-    here: a request that is closed by mistake is never acted on, so it must be the older of the two.
+    The wait is the time between the moments at which the source received the two; the log keeps both. No clock skew is
+    granted here: the request must be the older of the two, for a request that is closed by mistake is never routed.
     """
     facts = request.facts
     if facts is None or facts.received_at_ms - orphan.received_at_ms > rules.orphan_window_ms:
@@ -78,7 +78,7 @@ def _fits(result: RoutingResult, request: RoutingRequest) -> bool:
 
 
 def _is_unbound(result: RoutingResult, request: RoutingRequest, rules: Rules) -> bool:
-    """No result yet, created not later than this one (clocks may differ) and not so long before that it gave up."""
+    """True for a request without a result that was created before this one, but not longer than the result window."""
     if request.results or request.facts is None:
         return False
     age_ms = result.created_at_ms - request.facts.created_at_ms
@@ -88,8 +88,8 @@ def _is_unbound(result: RoutingResult, request: RoutingRequest, rules: Rules) ->
 def _can_be_revised(result: RoutingResult, request: RoutingRequest) -> bool:
     """An early success can still fail or be withdrawn, at any age, until someone has joined.
 
-    Not by a result that names someone else: that one may be ahead of its own request, and a contact outside never
-    joins, so that the request of long ago would swallow it.
+    A result that names someone else does not revise it: that result may have come before its own request. A contact
+    outside Salesforce never joins, so an old request for one would otherwise take such results for ever.
     """
     if not request.results or result.verdict == RoutingEvent.RESULT_SUCCESS:
         return False
@@ -146,7 +146,7 @@ def seated_by(requests: Sequence[RoutingRequest], subject: str | None, at_ms: in
 
 
 def _is_for_anyone(request: RoutingRequest) -> bool:
-    """True when whoever joins may be who was asked for. A contact outside never joins."""
+    """True when anyone who joins may be the one that was asked for. A contact outside Salesforce never joins."""
     kind = None if request.facts is None else request.facts.target_kind
     if kind == TargetKind.REP:
         return any(moment.event == RoutingEvent.WORK_DECLINED for moment in request.moments)

@@ -101,7 +101,7 @@ class Happening(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """Where a history ends: the state, the outcome reached, and the happening that settled it."""
+    """The result of a fold: the last state, the outcome reached, and the happening that settled the outcome."""
 
     state: RoutingState
     outcome: Outcome | None

@@ -47,7 +47,7 @@ def send_due_outputs(turn: Turn) -> None:
 
 
 def _with_due_outputs_sent(turn: Turn, request: RoutingRequest) -> RoutingRequest:
-    """The order is the one in which Salesforce and the partner must see them."""
+    """The request with all its due outputs sent, in the order in which Salesforce and the partner must see them."""
     facts = request.facts
     if facts is None:
         return request

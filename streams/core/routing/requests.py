@@ -30,17 +30,17 @@ END_USER_ENDED = "EndUserEnded"  # Salesforce's own cancelReason for it
 
 
 def answer_by_ms(facts: RequestFacts, rules: Rules) -> int:
-    """Decisions made then or later are not taken."""
+    """When the time for decisions ends, epoch ms: one that was made then or later is not taken."""
     return facts.created_at_ms + rules.answer_by_ms
 
 
 def deadline_ms(facts: RequestFacts, rules: Rules) -> int:
-    """Salesforce gives up then: no `routingResult` leaves at or after it."""
+    """When Salesforce gives up on the request, epoch ms: no `routingResult` is sent at or after it."""
     return facts.created_at_ms + rules.routing_timeout_ms
 
 
 def window_end_ms(facts: RequestFacts, rules: Rules) -> int:
-    """No first result can be bound after it."""
+    """When the result window ends, epoch ms: no first result is bound to the request after it."""
     return facts.created_at_ms + rules.result_window_ms
 
 
@@ -55,7 +55,7 @@ def decision_of(request: RoutingRequest, rules: Rules) -> Decision | None:
 def with_decision(request: RoutingRequest, decision: Decision, rules: Rules) -> RoutingRequest:
     """The request with one more decision; the same object for a repeat and for one that was made too late.
 
-    All that were made in time are kept: which of them count, declines decide that may not have been read yet.
+    All that were made in time are kept. Declines decide which of them count, and a decline may be read later.
     """
     held = request.decisions
     if request.facts is not None and decision.decided_at_ms >= answer_by_ms(request.facts, rules):
@@ -66,14 +66,14 @@ def with_decision(request: RoutingRequest, decision: Decision, rules: Rules) -> 
 
 
 def with_facts(request: RoutingRequest, facts: RequestFacts, work_item_id: str | None, rules: Rules) -> RoutingRequest:
-    """The request, now that its event has been read; of decisions that were read before it those in time stay."""
+    """The request with the facts of its event. Of the decisions that were read before it, those in time are kept."""
     limit = answer_by_ms(facts, rules)
     in_time = tuple(each for each in request.decisions if each.decided_at_ms < limit)
     return refreshed(replace(request, facts=facts, work_item_id=work_item_id, decisions=in_time), rules)
 
 
 def with_result(request: RoutingRequest, result: RoutingResult, rules: Rules) -> RoutingRequest:
-    """The request with a result bound to it. Its session confirms the work item when none was known."""
+    """The request with a result bound to it. The result's record is its work item when none was known."""
     known = request.work_item_id if request.work_item_id is not None else result.record_id
     return refreshed(replace(request, results=(*request.results, result), work_item_id=known), rules)
 
@@ -81,16 +81,17 @@ def with_result(request: RoutingRequest, result: RoutingResult, rules: Rules) ->
 def with_moment(
     request: RoutingRequest, event: RoutingEvent, at_ms: int, rules: Rules, subject: str | None = None
 ) -> RoutingRequest:
-    """The request with something that happened to it; the same object when it holds as many as it may."""
+    """The request with one more moment; the same object when it holds `MAX_MOMENTS` already."""
     if len(request.moments) >= MAX_MOMENTS:
         return request
     return refreshed(replace(request, moments=(*request.moments, Moment(event.value, at_ms, subject))), rules)
 
 
 def with_call(request: RoutingRequest, call: CallState, rules: Rules) -> RoutingRequest:
-    """The request with what became of one of its calls; the same object when that adds nothing.
+    """The request with the result of one of its calls; the same object when that adds nothing.
 
-    A call can be made twice after a crash: acceptance stands, else the later answer.
+    A call can be made twice after a crash: then an acceptance counts before anything else, and a later result before
+    an earlier one.
     """
     known = next((each for each in request.calls if each.kind == call.kind), None)
     if known is not None and _weight(known) >= _weight(call):
@@ -113,8 +114,8 @@ def with_deadline_passed(request: RoutingRequest, at_ms: int, rules: Rules) -> R
     return refreshed(replace(request, passed_ms=at_ms), rules)
 
 
-def is_over(request: RoutingRequest, rules: Rules) -> bool:
-    """True when all its deadlines have passed: it is due only to be dropped."""
+def is_request_over(request: RoutingRequest, rules: Rules) -> bool:
+    """True when all deadlines of the request have passed: the next time it is due, it is dropped."""
     return request.facts is None or request.passed_ms == window_end_ms(request.facts, rules)
 
 
@@ -147,13 +148,13 @@ def settled_at_ms(facts: RequestFacts, settled_by: Happening) -> int:
 
 
 def folding(request: RoutingRequest, rules: Rules) -> Folded:
-    """Its history folded over the transition table."""
+    """The history of the request folded over the transition table."""
     start = RoutingState.ORPHAN if request.result_came_first else RoutingState.NEW
     return fold(_history(request, rules), start)
 
 
 def _history(request: RoutingRequest, rules: Rules) -> list[Happening]:
-    """Its facts and passed deadlines as happenings. Nothing lies before the request: clocks of others may be behind."""
+    """The facts and passed deadlines. None is dated before the request, for the clocks of others may be behind."""
     facts = request.facts
     if facts is None:
         return []
@@ -186,7 +187,7 @@ def _last_fact_ms(request: RoutingRequest, facts: RequestFacts) -> int:
 
 
 def _last_passed(request: RoutingRequest, facts: RequestFacts, rules: Rules) -> int | None:
-    """The later of its two deadlines that has passed, by what was expired and by the times of its own facts."""
+    """The later deadline of those that have passed: by `expire`, or because a fact of the request is dated after it."""
     reached = _last_fact_ms(request, facts)
     if request.passed_ms is not None:
         reached = max(reached, request.passed_ms)
