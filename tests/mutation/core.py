@@ -114,7 +114,7 @@ GUARDS = [
     _core("commands: in time", "_refusal", "turn.now_ms >= command.commanded_at_ms + turn.rules.command_within_ms"),
     _core("commands: an identifier that the API knows", "_refusal", "api_identifier(conversation) is None"),
     _core("commands: somebody is named", "_refusal", "None if command.user_id else 'user_absent'", "None"),
-    _core("commands: not for a session that is over", "_session_refusal", "is_over(conversation.session)"),
+    _core("commands: not for a session that is over", "_session_refusal", "is_session_over(conversation.session)"),
     _core(
         "commands: an end user that is known",
         "_session_refusal",
