@@ -96,7 +96,7 @@ DEFINITION: Final = (
         ),
         Key(
             "foreign.event.policy",
-            doc="What becomes of events of other types in mode byoc: dead-letter, or raw.",
+            doc="What the source does with events of other types in mode byoc: dead-letter, or raw.",
             default=ForeignPolicy.DEAD_LETTER.value,
             check=one_of(*ForeignPolicy),
             group=_SALESFORCE,
