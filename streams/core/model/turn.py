@@ -29,7 +29,7 @@ class Turn(msgspec.Struct, gc=False):
     remembered: list[tuple[str, Seen]] = []
     outputs: list[Record] = []
     counts: list[tuple[str, str]] = []
-    changed: dict[str, RoutingRequest] = {}
+    changed: dict[str, RoutingRequest] | None = None
     _conversation: Conversation | None = None
     _open: dict[str, RoutingRequest] | None = None
 
@@ -50,7 +50,7 @@ class Turn(msgspec.Struct, gc=False):
         The state is asked at the first call only: most records concern no request. Needs `put_conversation` before.
         """
         if self._open is None:
-            conversation, changed, opened = self.conversation, self.changed, {}
+            conversation, changed, opened = self.conversation, self.changed or {}, {}
             for request_id in conversation.open_request_ids:
                 request = changed.get(request_id) or self.state.request(conversation.conversation_id, request_id)
                 if request is not None:
@@ -65,11 +65,13 @@ class Turn(msgspec.Struct, gc=False):
             if opened[request_id] is request:
                 return
             opened[request_id] = request
+        if self.changed is None:
+            self.changed = {}
         self.changed[request_id] = request
 
     def changed_requests(self) -> list[RoutingRequest]:
         """The requests that were put: the open ones first, oldest first, then the others in the order of `put`."""
-        changed, opened = self.changed, self._open or {}
+        changed, opened = self.changed or {}, self._open or {}
         if len(changed) < 2:
             return list(changed.values())
         known = [changed[request_id] for request_id in opened if request_id in changed]
