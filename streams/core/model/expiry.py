@@ -23,17 +23,17 @@ def due_at_ms(value: Value) -> int | None:
 def with_due(conversation: Conversation, rules: Rules) -> Conversation:
     """The conversation with the time at which it may be forgotten, as `due_at_ms`; the same object when that holds.
 
-    None while the end user is opted out, for that has to be remembered. `retention_ms` after the last activity once
-    the conversation has ended, or Salesforce knows its session no more; `idle_retention_ms` when it never ended.
+    None while the end user is opted out, for that has to be remembered. `ended_retention_ms` after the last activity
+    once the conversation has ended, or Salesforce knows its session no more; `idle_retention_ms` when it never ended.
     """
     due: int | None
     if conversation.consent == "OptOut":
         due = None
     elif conversation.ended_at_ms is not None:
-        due = max(conversation.ended_at_ms, conversation.last_activity_ms) + rules.retention_ms
+        due = max(conversation.ended_at_ms, conversation.last_activity_ms) + rules.ended_retention_ms
     else:
         due = rounded_up(conversation.last_activity_ms + rules.idle_retention_ms, IDLE_GRAIN_MS)
         closed_ms = None if conversation.details is None else conversation.details.closed_ms
         if closed_ms is not None and closed_ms >= conversation.last_activity_ms:
-            due = closed_ms + rules.retention_ms
+            due = closed_ms + rules.ended_retention_ms
     return conversation if due == conversation.due_at_ms else replace(conversation, due_at_ms=due)

@@ -1,4 +1,4 @@
-"""The limits the core works with. All are milliseconds; the caller fills them from its settings."""
+"""The limits and switches that the core works with. Times are milliseconds; the caller fills them from its settings."""
 
 import msgspec
 
@@ -13,8 +13,8 @@ class Rules(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     later are not taken. A result is bound to a request created at most `result_window_ms` before it (and, for skewed
     clocks, `skew_ms` after it); it waits `orphan_window_ms` for a request that has not been read.
     Typing and progress are worth nothing after `ephemeral_ttl_ms`. Entries are remembered for `seen_ms`, which must
-    exceed the 72 h for which Salesforce can replay them. Finished requests and ended conversations are kept for
-    `retention_ms`, conversations that never ended for `idle_retention_ms` after their last event.
+    exceed the 72 h for which Salesforce can replay them. Finished routing requests are kept for `retention_ms`, ended
+    conversations for `ended_retention_ms` and those that never ended for `idle_retention_ms` after their last event.
     `acknowledged_channels` are the channel addresses whose deliveries are acknowledged to Salesforce ("*" means all),
     at the latest `acknowledge_within_ms` after. `work_calls`: for an accepted request the processor itself makes the
     calls that bring the work to the rep (`agentWork`, and `route` for queues and flows) and undoes them on a cancel;
@@ -32,6 +32,7 @@ class Rules(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ephemeral_ttl_ms: int = 5_000
     seen_ms: int = 7 * DAY_MS
     retention_ms: int = 7 * DAY_MS
+    ended_retention_ms: int = 7 * DAY_MS
     idle_retention_ms: int = 30 * DAY_MS
     supervisor_messages: bool = False
     acknowledged_channels: frozenset[str] = frozenset()

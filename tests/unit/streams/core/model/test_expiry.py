@@ -8,7 +8,7 @@ from streams.core.model.expiry import IDLE_GRAIN_MS, rounded_up, with_due
 from streams.core.model.rules import DAY_MS, Rules
 from streams.core.model.state import Conversation
 
-RULES = Rules()
+RULES = Rules(retention_ms=1, ended_retention_ms=8 * DAY_MS)
 NOW = 20_000 * DAY_MS + 1
 IDLE_DUE = 20_001 * DAY_MS + RULES.idle_retention_ms
 LIVING = Conversation("c", "o", last_activity_ms=NOW)
@@ -26,12 +26,14 @@ def test_a_time_is_rounded_up_to_the_next_multiple(at_ms: int, grain_ms: int, ex
     [
         pytest.param(LIVING, IDLE_DUE, id="living: the idle retention, rounded up to whole days"),
         pytest.param(
-            replace(LIVING, ended_at_ms=NOW - 5), NOW + RULES.retention_ms, id="ended: after its last activity"
+            replace(LIVING, ended_at_ms=NOW - 5), NOW + RULES.ended_retention_ms, id="ended: after its last activity"
         ),
-        pytest.param(replace(LIVING, ended_at_ms=NOW + 5), NOW + 5 + RULES.retention_ms, id="ended: after its end"),
+        pytest.param(
+            replace(LIVING, ended_at_ms=NOW + 5), NOW + 5 + RULES.ended_retention_ms, id="ended: after its end"
+        ),
         pytest.param(replace(LIVING, consent="OptOut", due_at_ms=1), None, id="opted out: never"),
         pytest.param(
-            replace(LIVING, details=Details(closed_ms=NOW)), NOW + RULES.retention_ms, id="Salesforce closed it"
+            replace(LIVING, details=Details(closed_ms=NOW)), NOW + RULES.ended_retention_ms, id="Salesforce closed it"
         ),
         pytest.param(replace(LIVING, details=Details(closed_ms=NOW - 1)), IDLE_DUE, id="it went on after that"),
     ],

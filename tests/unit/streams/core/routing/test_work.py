@@ -263,7 +263,7 @@ def test_a_conversation_that_salesforce_knows_no_more_ends(code: int) -> None:
     partition.read(message())
     partition.read(answered(partition.calls[0], "rejected", at=9 * SECOND, code=code))
     assert ("call_result", "conversation_gone") in partition.counts
-    assert partition.conversation.due_at_ms == T0 + 9 * SECOND + WORKING.retention_ms
+    assert partition.conversation.due_at_ms == T0 + 9 * SECOND + WORKING.ended_retention_ms
     partition.read(message(entry_id="e2", at=20 * SECOND))
     assert partition.conversation.due_at_ms is not None
     assert partition.conversation.due_at_ms > T0 + 29 * DAY_MS
