@@ -12,6 +12,7 @@ from schemas.topics import TopicSpec
 class Found:
     partitions: int
     cleanup_policy: str = "delete"
+    max_message_bytes: int = 1_048_588
 
 
 def spec(name: str, partitions: int = 4, policy: str = "delete") -> TopicSpec:
