@@ -108,4 +108,5 @@ def pointer(
         "reason": reason[:LONGEST_MESSAGE],
     }
     about = [header for header in headers if header[0].startswith(PREFIX)]
-    return json.dumps(value).encode(), about + [(POINTER_HEADER, b"true")]
+    about.append((POINTER_HEADER, b"true"))
+    return json.dumps(value).encode(), about

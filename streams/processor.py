@@ -111,8 +111,8 @@ class Processor:
 
         A record that cannot be decoded or applied, or whose outputs cannot be encoded or are too large, goes to the
         dead letters in the same transaction: the core is pure, and nothing is written before all of this has worked,
-        so state and outputs are untouched by its failure. A failure of the transaction itself leaves it half a batch and
-        ends the app.
+        so state and outputs are untouched by its failure. A failure of the transaction itself leaves it half a batch
+        and ends the app.
         """
         work = self._work_on(batch.partition, self._clock())
         source = self.inputs[batch.tp.topic]

@@ -187,7 +187,8 @@ def check_topics(
     """Make sure that all `names` exist with `partitions` partitions, and that those `written` take large records.
 
     A record that the client takes and the topic refuses would end this process, and the next one at the same record. A
-    principal that may not read the settings of a topic is believed that they are right. Raises `BrokerUnreachable`, or `TopicMismatch` naming each topic, what was found and what is needed.
+    principal that may not read the settings of a topic is believed that they are right. Raises `BrokerUnreachable`, or
+    `TopicMismatch` naming each topic, what was found and what is needed.
     """
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     try:
@@ -208,7 +209,8 @@ def check_topics(
     if wrong:
         raise TopicMismatch(
             f"checking topics at {bootstrap_servers}: {'; '.join(wrong)}. Create them with `byoc topics create`,"
-            " raise max.message.bytes with `byoc topics alter`, or set the partition count to that of the existing topics"
+            " raise max.message.bytes with `byoc topics alter`, or set the partition count to that of the existing"
+            " topics"
         )
 
 

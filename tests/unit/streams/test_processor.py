@@ -14,7 +14,8 @@ from schemas.dead_letters import LONGEST_MESSAGE, POINTER_HEADER
 from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from schemas.topics import Topics
 from streams.core.model.rules import Rules
-from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN
+from streams.core.model.state import RoutingResult
+from streams.core.model.step import ROUTING, SEEN
 from streams.metrics import Metrics
 from streams.processor import LARGEST_VALUE_BYTES, Processor
 from streams.runtime.batches import Batch
@@ -276,11 +277,19 @@ def test_a_value_that_cannot_be_written_is_named_and_the_one_before_it_is_the_st
     assert "bytes, and may have" in second["reason"]
 
 
-def test_a_deadline_that_cannot_pass_is_named_and_ends_nothing(rig: Rig) -> None:
-    rig.apply(message(1))
+def test_a_deadline_that_cannot_pass_is_named_and_those_after_it_pass(rig: Rig) -> None:
+    for name in ("r1", "r2"):
+        rig.apply(Fetched(TOPICS.events, encode(domain.requested(name))))
     state = rig.tables.partition(2)
-    value = state.conversation(domain.CONVERSATION)
-    assert value is not None
-    state._requests.put("broken", replace(value, due_at_ms=1))  # type: ignore[arg-type]  a value of another type
-    rig.processor.expire(rig.partition, [(ROUTING, "broken")], domain.T0, domain.T0)
-    rig.processor.expire(rig.partition, [(CONVERSATIONS, domain.CONVERSATION)], domain.T0, domain.T0)
+    request = state.request(domain.CONVERSATION, "r1")
+    assert request is not None
+    nonsense = RoutingResult("u1", domain.T0, domain.T0, verdict="a word that no table has")
+    state._requests.put(request.key, replace(request, results=(nonsense,)))
+    due = [(ROUTING, f"{domain.CONVERSATION}|{name}") for name in ("r1", "r2")]
+    late_ms = domain.T0 + 300_000
+    rig.processor.expire(rig.partition, due, late_ms, late_ms)
+    (letter,) = rig.sent(TOPICS.dead_letters)
+    told = json.loads(letter or b"")
+    assert (told["topic"], told["key"]) == ("app-routing-changelog", request.key)
+    assert "letting its deadline pass" in told["reason"]
+    assert len(rig.sent(TOPICS.routing_outcomes)) == 1
