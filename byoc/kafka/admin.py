@@ -105,7 +105,10 @@ def create_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, replica
 
 
 def raise_max_message_bytes(bootstrap_servers: str, wanted: Mapping[str, int]) -> None:
-    """Set `max.message.bytes` of topics, by name; their other settings stay. Raises `BrokerError`."""
+    """Set `max.message.bytes` of topics, by name; their other settings stay.
+
+    Returns when the broker that is asked says so too; it learns of it a moment later. Raises `BrokerError`.
+    """
     if not wanted:
         return
     with broker_errors("altering topics", bootstrap_servers):
@@ -121,6 +124,13 @@ def raise_max_message_bytes(bootstrap_servers: str, wanted: Mapping[str, int]) -
             for name, size in wanted.items()
         ]
         _results(admin.incremental_alter_configs(changes, request_timeout=ADMIN_TIMEOUT_S))
+    deadline = time.monotonic() + ADMIN_TIMEOUT_S
+    while any(
+        topic.max_message_bytes < wanted[topic.name] for topic in describe_topics(bootstrap_servers, wanted).values()
+    ):
+        if time.monotonic() > deadline:
+            raise BrokerError(f"altering topics: no effect in {ADMIN_TIMEOUT_S:g} s on {', '.join(sorted(wanted))}")
+        time.sleep(0.02)
 
 
 def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:

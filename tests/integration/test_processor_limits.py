@@ -15,7 +15,7 @@ from byoc.kafka import admin
 from schemas import records
 from schemas.codec import encode
 from schemas.dead_letters import POINTER_HEADER
-from schemas.kafka_settings import LARGEST_CONTENT_BYTES, TOPIC_MAX_MESSAGE_BYTES, transactional_producer
+from schemas.kafka_settings import LARGEST_CONTENT_BYTES, PARTITIONER, TOPIC_MAX_MESSAGE_BYTES, transactional_producer
 from schemas.topics import Topics, TopicSpec
 from tests.support import domain
 from tests.support.kafka import TestBroker, Unique
@@ -35,9 +35,8 @@ def static(fields: dict[str, Any], entry_id: str) -> records.OutboundEvent:
 
 def produce(kafka: TestBroker, topic: str, values: Iterable[bytes]) -> None:
     """As a client of somebody else does, whose limit is the topic's and who compresses."""
-    producer = Producer(
-        {"bootstrap.servers": kafka.bootstrap_servers, "message.max.bytes": 100_000_000, "compression.type": "gzip"}
-    )
+    properties = {"message.max.bytes": 100_000_000, "compression.type": "gzip", "partitioner": PARTITIONER}
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, **properties})
     for value in values:
         producer.produce(topic, value, KEY)
     assert producer.flush(30) == 0
