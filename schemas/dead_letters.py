@@ -4,15 +4,20 @@ Names, stages and their text form are Kafka Connect's (KIP-298), so its tools re
 that writes dead letters makes them here.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, TypeVar
+
+from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 
 HeaderValue = TypeVar("HeaderValue", bytes, bytes | None)  # Kafka allows a header without a value
 
 PREFIX: Final = "__connect.errors."
 # A header must not make the letter larger than its topic takes; a reason with its remedy has at most 400 characters.
 LONGEST_MESSAGE: Final = 1_000
+POINTER_HEADER: Final = "byoc.dead-letter.pointer"
+_LONGEST_KEY: Final = 1_000  # bytes of a key that a pointer repeats
 
 
 class Stage(StrEnum):
@@ -63,3 +68,45 @@ def error_headers(
         if value is not None
     ]
     return kept + added
+
+
+def fits(value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> bool:
+    """True when a record of these parts is small enough for every topic of the catalogue."""
+    return content_bytes(value, key, headers) <= LARGEST_CONTENT_BYTES
+
+
+def content_bytes(value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """What value, key and headers have in sum. A header's two lengths take at most ten bytes more."""
+    return (
+        len(value or b"")
+        + len(key or b"")
+        + sum(len(name.encode()) + len(header or b"") + 10 for name, header in headers)
+    )
+
+
+def pointer(
+    *,
+    topic: str,
+    partition: int | None,
+    offset: int | None,
+    key: bytes | None,
+    size: int,
+    headers: Sequence[tuple[str, HeaderValue]],
+    reason: str,
+) -> tuple[bytes, list[tuple[str, HeaderValue]]]:
+    """Value and headers of a dead letter that says where its record stands, for one that is too large to be copied.
+
+    The value is a JSON object of these fields; `size` is what value, key and headers of the record have in sum, and a
+    long key is cut. Of the `headers` (`error_headers`) those about the error are kept; `POINTER_HEADER` is added.
+    """
+    value = {
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "key": None if key is None else key[:_LONGEST_KEY].decode(errors="replace"),
+        "size": size,
+        "reason": reason[:LONGEST_MESSAGE],
+    }
+    about = [header for header in headers if header[0].startswith(PREFIX)]
+    about.append((POINTER_HEADER, b"true"))
+    return json.dumps(value).encode(), about

@@ -5,15 +5,13 @@ results then meet on one worker, and its state changelog has the same partition 
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from schemas import records
-from schemas.kafka_settings import LARGEST_RECORD_BYTES
+from schemas.kafka_settings import TOPIC_MAX_MESSAGE_BYTES
 
 DAY_MS = 86_400_000
-LARGEST_RECORD = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
+LARGEST_RECORD = {"max.message.bytes": str(TOPIC_MAX_MESSAGE_BYTES)}
 DEFAULT_PARTITIONS = 4
 DEFAULT_PREFIX = "byoc"
 DEFAULT_APP_ID = "byoc-streams"
@@ -123,17 +121,15 @@ class Topics:
     def catalogue(self, partitions: int = DEFAULT_PARTITIONS) -> list[TopicSpec]:
         """Return every topic with its partitions, cleanup policy and retention."""
 
-        def kept(
-            name: str, days: int, record: type[records.Record], more: Mapping[str, str] = MappingProxyType({})
-        ) -> TopicSpec:
-            config = {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS), **more}
+        def kept(name: str, days: int, record: type[records.Record]) -> TopicSpec:
+            config = {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS), **LARGEST_RECORD}
             return TopicSpec(name=name, partitions=partitions, config=config, record=record)
 
         def compacted(name: str, count: int) -> TopicSpec:
-            return TopicSpec(name=name, partitions=count, config={"cleanup.policy": "compact"})
+            return TopicSpec(name=name, partitions=count, config={"cleanup.policy": "compact", **LARGEST_RECORD})
 
         return [
-            kept(self.events, 14, records.OutboundEvent, LARGEST_RECORD),
+            kept(self.events, 14, records.OutboundEvent),
             kept(self.deliveries, 7, records.Delivery),
             kept(self.routing_requests, 7, records.RoutingTask),
             kept(self.routing_outcomes, 14, records.RoutingOutcome),

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterable
 from pathlib import Path
 
-from schemas.topics import Topics
+from schemas.topics import STATE_TABLES, Topics
 from streams import clock
 from streams.metrics import Metrics
 from streams.processor import Processor, output_topics
@@ -95,3 +95,9 @@ def needed_topics(settings: StreamsSettings) -> list[str]:
     """Topics that must exist with `settings.partitions` partitions before a worker starts."""
     catalogue = Topics(prefix=settings.prefix, app_id=settings.app_id).catalogue(settings.partitions)
     return [spec.name for spec in catalogue if spec.partitions == settings.partitions and "connect" not in spec.name]
+
+
+def written_topics(settings: StreamsSettings) -> list[str]:
+    """Topics that a worker writes: they must take its largest records."""
+    topics = Topics(prefix=settings.prefix, app_id=settings.app_id)
+    return [*output_topics(topics).values(), topics.dead_letters, *(topics.changelog(name) for name in STATE_TABLES)]

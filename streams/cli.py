@@ -42,11 +42,12 @@ def streams(log_level: str, **options: Any) -> None:
         first = error.errors()[0]
         raise click.ClickException(f"setting {first['loc'][0]}={first['input']!r}: {first['msg']}") from error
     web_port = _free_port(settings.web_host, settings.web_port)
-    from streams.app import create_app, needed_topics  # noqa: PLC0415
+    from streams.app import create_app, needed_topics, written_topics  # noqa: PLC0415
 
     uvloop.install()  # before the app, which makes its loop when it is made; the fetching thread makes another
     try:
-        check_topics(settings.bootstrap_servers, needed_topics(settings), settings.partitions)
+        written = written_topics(settings)
+        check_topics(settings.bootstrap_servers, needed_topics(settings), settings.partitions, written=written)
         app = create_app(settings, web_port)
     except (BrokerUnreachable, TopicMismatch, ValueError) as error:
         raise click.ClickException(str(error)) from error

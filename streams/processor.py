@@ -8,7 +8,8 @@ from typing import Any
 from schemas import records
 from schemas.codec import DecodeError
 from schemas.codec.wire import codec_for
-from schemas.dead_letters import Stage, error_headers
+from schemas.dead_letters import Stage, content_bytes, error_headers, fits, pointer
+from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from schemas.topics import Topics
 from streams.core import apply as core
 from streams.core.model.errors import Unparsable
@@ -24,7 +25,15 @@ from streams.state.tables import Tables
 
 logger = logging.getLogger(__name__)
 
+LARGEST_VALUE_BYTES = LARGEST_CONTENT_BYTES - 8_192  # of an output: its key is an id, with bounds of its own
+LONGEST_KEY_BYTES = 4_104  # of a conversation id; a pointer leaves a longer key out
+Encoded = list[tuple[str, bytes, str]]  # topic, value, key
+
 Decode = Callable[[bytes], Any]  # the record's type is known from its topic only
+
+
+class TooLarge(Exception):
+    """What a record leads to does not fit into a record of Kafka. Dead-letter what led to it."""
 
 
 @dataclass(slots=True)
@@ -65,15 +74,25 @@ class Processor:
     """
 
     def __init__(
-        self, tables: Tables, topics: Topics, rules: Rules, clock: Callable[[], int], metrics: Metrics
+        self,
+        tables: Tables,
+        topics: Topics,
+        rules: Rules,
+        clock: Callable[[], int],
+        metrics: Metrics,
+        largest: int = LARGEST_VALUE_BYTES,
     ) -> None:
-        """`clock` tells epoch milliseconds; `inputs` has a row for each topic that is to be read."""
+        """`clock` tells epoch milliseconds; `inputs` has a row for each topic that is to be read.
+
+        No output has more than `largest` bytes.
+        """
         self._tables = tables
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
         self._dead_letters = topics.dead_letters
         self._app_id = topics.app_id
+        self._largest = largest
         each, together = self._apply_each, self._apply_receipts
         self.inputs = {
             topics.events: Input("events", codec_for(records.OutboundEvent).decode, each),
@@ -90,8 +109,10 @@ class Processor:
     def apply(self, batch: Batch) -> None:
         """Apply a batch inside its partition's transaction.
 
-        A record that cannot be decoded or applied goes to the dead letters in the same transaction: the core is pure,
-        so state is untouched by its failure. Any other exception leaves the transaction half a batch and ends the app.
+        A record that cannot be decoded or applied, or whose outputs cannot be encoded or are too large, goes to the
+        dead letters in the same transaction: the core is pure, and nothing is written before all of this has worked,
+        so state and outputs are untouched by its failure. A failure of the transaction itself leaves it half a batch
+        and ends the app.
         """
         work = self._work_on(batch.partition, self._clock())
         source = self.inputs[batch.tp.topic]
@@ -103,12 +124,16 @@ class Processor:
         return _Work(partition, partition.producer, self._tables.partition(partition.number), now_ms)
 
     def _apply_each(self, batch: Sequence[FetchedRecord], decode: Decode, work: _Work) -> None:
-        apply, state, now_ms, rules, carry_out = core.apply, work.state, work.now_ms, self._rules, self._carry_out
+        apply, state, now_ms, rules = core.apply, work.state, work.now_ms, self._rules
+        encoded, carry_out = self._encoded, self._carry_out
         for record in batch:
             try:
                 step = apply(state, decode(record.value or b""), now_ms, rules)
+                outputs = encoded(step) if step.outputs else ()
             except (DecodeError, Unparsable) as error:
                 self._dead_letter(record, Stage.VALUE_CONVERTER, error, work)
+            except TooLarge as error:
+                self._dead_letter(record, Stage.TRANSFORMATION, error, work)
             except Exception as error:
                 logger.exception(
                     "applying a record failed; it goes to the dead letters",
@@ -116,7 +141,7 @@ class Processor:
                 )
                 self._dead_letter(record, Stage.TRANSFORMATION, error, work)
             else:
-                carry_out(step, work)
+                carry_out(step, outputs, work)
 
     def _apply_receipts(self, batch: Sequence[FetchedRecord], decode: Decode, work: _Work) -> None:
         """Those of one conversation together: Salesforce takes many acknowledgements in one call."""
@@ -129,18 +154,31 @@ class Processor:
             else:
                 together.setdefault(receipt.conversation_id, []).append((record, receipt))
         for found in together.values():
-            try:
-                step = core.apply_receipts(work.state, [receipt for _, receipt in found], self._rules)
-            except Exception as error:
-                first = found[0][0]
+            self._apply_found_receipts(found, work)
+
+    def _apply_found_receipts(
+        self, found: Sequence[tuple[FetchedRecord, records.DeliveryReceipt]], work: _Work
+    ) -> None:
+        """Receipts of one conversation; one by one when they cannot be applied together, to find which it is."""
+        try:
+            step = core.apply_receipts(work.state, [receipt for _, receipt in found], self._rules)
+            outputs = self._encoded(step)
+        except Exception as error:
+            if len(found) > 1:
+                for each in found:
+                    self._apply_found_receipts([each], work)
+                return
+            record = found[0][0]
+            stage = Stage.VALUE_CONVERTER
+            if not isinstance(error, Unparsable):
+                stage = Stage.TRANSFORMATION
                 logger.exception(
-                    "applying receipts failed; they go to the dead letters",
-                    extra={"topic": first.topic, "partition": first.partition, "offset": first.offset},
+                    "applying a receipt failed; it goes to the dead letters",
+                    extra={"topic": record.topic, "partition": record.partition, "offset": record.offset},
                 )
-                for record, _ in found:
-                    self._dead_letter(record, Stage.TRANSFORMATION, error, work)
-            else:
-                self._carry_out(step, work)
+            self._dead_letter(record, stage, error, work)
+        else:
+            self._carry_out(step, outputs, work)
 
     # -- passed deadlines
     def expire(self, partition: OwnedPartition, due: Iterable[tuple[str, str]], until_ms: int, now_ms: int) -> None:
@@ -163,20 +201,39 @@ class Processor:
         elif table == SEEN:
             work.state.drop(SEEN, key)
         else:
-            step = core.expire(work.state, table, key, until_ms, self._rules)
-            step.outputs = [output for output in step.outputs if not _is_too_late(output, work.now_ms)]
-            self._carry_out(step, work)
+            try:
+                step = core.expire(work.state, table, key, until_ms, self._rules)
+                step.outputs = [output for output in step.outputs if not _is_too_late(output, work.now_ms)]
+                outputs = self._encoded(step)
+            except Exception as error:
+                # without a timer it is left alone until the next restart: it would fail in each look again
+                logger.exception("letting a deadline pass failed", extra={"table": table})
+                self._bury_state(table, key, f"letting its deadline pass: {error}", type(error).__name__, work)
+            else:
+                self._carry_out(step, outputs, work)
 
     # -- what leaves
-    def _carry_out(self, step: Step, work: _Work) -> None:
-        work.state.write(step)
+    def _encoded(self, step: Step) -> Encoded:
+        """The records that a step sends. Raises `TooLarge`, and whatever an encoder raises."""
+        found = []
         for output in step.outputs:
             topic, encode = self._outputs[type(output)]
             value = encode(output)
+            if len(value) > self._largest:
+                raise TooLarge(
+                    f"making a {type(output).__name__}: it has {len(value)} bytes, and a record of {topic} may have"
+                    f" {self._largest}; what it was made of stays readable in the dead-letter topic"
+                )
+            found.append((topic, value, output.conversation_id))
+        return found
+
+    def _carry_out(self, step: Step, outputs: Iterable[tuple[str, bytes, str]], work: _Work) -> None:
+        work.state.write(step)
+        for topic, value, key in outputs:
             try:
-                work.producer.produce(topic, value, output.conversation_id)
+                work.producer.produce(topic, value, key)
             except BufferError:
-                work.partition.produce_when_room(topic, value, output.conversation_id)
+                work.partition.produce_when_room(topic, value, key)
         work.counts += step.counts
 
     def _dead_letter(self, record: FetchedRecord, stage: Stage, error: Exception, work: _Work) -> None:
@@ -192,13 +249,53 @@ class Processor:
             error=type(error).__name__,
             message=str(error),
         )
-        work.partition.produce_when_room(self._dead_letters, record.value, record.key, headers=headers)
+        value, key = record.value, record.key
+        if not fits(value, key, headers):
+            value, headers = pointer(
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                key=key,
+                size=content_bytes(value, key, record.headers or ()),
+                headers=headers,
+                reason=str(error),
+            )
+            key = None if key is None or len(key) > LONGEST_KEY_BYTES else key
+        work.partition.produce_when_room(self._dead_letters, value, key, headers=headers)
         work.counts.append(("dead_lettered", type(error).__name__))
 
+    def _bury_state(self, table: str, key: str, reason: str, error: str, work: _Work) -> None:
+        """A dead letter that names a value of the state: `topic` and `key` are those of its changelog."""
+        topic, number = self._tables.changelogs[table], work.partition.number
+        headers = error_headers(
+            (),
+            topic=topic,
+            partition=number,
+            connector=self._app_id,
+            task_id=number,
+            stage=Stage.TRANSFORMATION,
+            class_name="streams.processor",
+            error=error,
+            message=reason,
+        )
+        value, headers = pointer(
+            topic=topic, partition=number, offset=None, key=key.encode(), size=0, headers=headers, reason=reason
+        )
+        work.partition.produce_when_room(self._dead_letters, value, None, headers=headers)
+        work.counts.append(("dead_lettered", error))
+
     def write_changelog(self, partition: OwnedPartition) -> None:
-        """For `before_commit`: one changelog record, and one timer, for each key changed since the last call."""
+        """For `before_commit`: one changelog record, and one timer, for each key changed since the last call.
+
+        A value that cannot be written is named in a dead letter; the value before it is the state again.
+        """
         number, produce, add_timer = partition.number, partition.producer.produce, partition.timers.add
         for change in self._tables.partition(number).take_changes():
+            if change.refused is not None:
+                work = self._work_on(partition, self._clock())
+                self._bury_state(change.table, change.key, change.refused, TooLarge.__name__, work)
+                self._metrics.count(work.counts)
+                continue
             if change.due_at_ms is not None:
                 add_timer(change.due_at_ms, change.table, change.key)
             topic = self._tables.changelogs[change.table]

@@ -38,7 +38,10 @@ def explain_command(source: TextIO, lines: bool, supervisor_messages: bool) -> N
 def _explained(text: str, rules: Rules) -> dict[str, Any]:
     try:
         event = read_event(text, time.time_ns() // 1_000_000)
+        return explain(event, rules)
     except NotReadable as error:
-        reason = Reason.UNPARSABLE.value
-        return {"event_type": None, "class": None, "delivered": False, "reason": reason, "error": str(error)}
-    return explain(event, rules)
+        said = str(error)
+    except Exception as error:
+        said = f"reading it failed: {type(error).__name__}: {error}"
+    reason = Reason.UNPARSABLE.value
+    return {"event_type": None, "class": None, "delivered": False, "reason": reason, "error": said}

@@ -8,12 +8,10 @@ fields differ from org to org, so fields are found by their content.
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from connectors.pubsub.converters.byoc import ROUTING_REQUESTED, FieldNames, Mapper, Source
 from connectors.pubsub.converters.converter import Unreadable
 from schemas.records import OutboundEvent
-from streams.core.model.lenient import compact_json
+from streams.core.model.lenient import compact_json, json_value
 
 _PAYLOAD_FIELDS = frozenset({"payload", "entryType", "entryPayload", "conversationIdentifier", "routingParameters"})
 _TYPE, _PAYLOAD = "type", "payload"
@@ -120,8 +118,8 @@ def _object(value: Any) -> dict[str, Any] | None:
     for _ in range(2):
         if isinstance(value, str):
             try:
-                value = msgspec.json.decode(value)
-            except (msgspec.DecodeError, RecursionError):
+                value = json_value(value)
+            except ValueError:
                 return None
     return value if isinstance(value, dict) else None
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from byoc.errors import BrokerError
 from byoc.kafka.client import ADMIN_TIMEOUT_S, CLIENT_PROPERTIES, broker_errors, partitions_of
@@ -31,6 +39,7 @@ class FoundTopic:
     name: str
     partitions: int
     cleanup_policy: str
+    max_message_bytes: int
 
 
 def answers(bootstrap_servers: str, *, timeout_s: float) -> bool:
@@ -55,10 +64,13 @@ def describe_topics(bootstrap_servers: str, names: Iterable[str]) -> dict[str, F
         present = [name for name in wanted if name in metadata.topics]
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in present]
         configs = admin.describe_configs(resources, request_timeout=ADMIN_TIMEOUT_S) if resources else {}
-        policies = {resource.name: future.result()["cleanup.policy"].value for resource, future in configs.items()}
+        found = {resource.name: future.result() for resource, future in configs.items()}
     return {
         name: FoundTopic(
-            name=name, partitions=len(metadata.topics[name].partitions), cleanup_policy=str(policies[name])
+            name=name,
+            partitions=len(metadata.topics[name].partitions),
+            cleanup_policy=str(found[name]["cleanup.policy"].value),
+            max_message_bytes=int(found[name]["max.message.bytes"].value),
         )
         for name in present
     }
@@ -90,6 +102,35 @@ def create_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, replica
                 created.append(name)
         _await_leaders(admin, {spec.name for spec in specs})
     return created
+
+
+def raise_max_message_bytes(bootstrap_servers: str, wanted: Mapping[str, int]) -> None:
+    """Set `max.message.bytes` of topics, by name; their other settings stay.
+
+    Returns when the broker that is asked says so too; it learns of it a moment later. Raises `BrokerError`.
+    """
+    if not wanted:
+        return
+    with broker_errors("altering topics", bootstrap_servers):
+        admin = _admin(bootstrap_servers)
+        changes = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                name,
+                incremental_configs=[
+                    ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+                ],
+            )
+            for name, size in wanted.items()
+        ]
+        _results(admin.incremental_alter_configs(changes, request_timeout=ADMIN_TIMEOUT_S))
+    deadline = time.monotonic() + ADMIN_TIMEOUT_S
+    while any(
+        topic.max_message_bytes < wanted[topic.name] for topic in describe_topics(bootstrap_servers, wanted).values()
+    ):
+        if time.monotonic() > deadline:
+            raise BrokerError(f"altering topics: no effect in {ADMIN_TIMEOUT_S:g} s on {', '.join(sorted(wanted))}")
+        time.sleep(0.02)
 
 
 def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""`byoc topics create|check`."""
+"""`byoc topics create|check|alter`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from byoc.settings import Settings
-from byoc.topics.ensure import check_topics, create_topics
+from byoc.topics.ensure import alter_topics, check_topics, create_topics
 from schemas.topics import DEFAULT_APP_ID, DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics, TopicSpec
 
 
@@ -33,12 +33,13 @@ def catalogue_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def topics() -> None:
-    """Create or check the topics of the catalogue.
+    """Create or check the topics of the catalogue, or let them take larger records.
 
     \b
     Example:
       byoc topics create --partitions 4
       byoc topics check --partitions 4
+      byoc topics alter
     """
 
 
@@ -72,6 +73,24 @@ def check(bootstrap_servers: str | None, prefix: str, app_id: str, partitions: i
     wanted = _wanted(prefix, app_id, partitions)
     check_topics(bootstrap_servers or Settings().bootstrap_servers, wanted)
     click.echo(f"topics={len(wanted)} match partitions={partitions}")
+
+
+@topics.command()
+@catalogue_options
+def alter(bootstrap_servers: str | None, prefix: str, app_id: str, partitions: int) -> None:
+    """Raise max.message.bytes of the topics that take smaller records than the catalogue asks for.
+
+    For topics that an older version has created. It changes no other setting and needs no restart.
+
+    \b
+    Example:
+      byoc topics alter --prefix byoc
+    """
+    wanted = _wanted(prefix, app_id, partitions)
+    altered = alter_topics(bootstrap_servers or Settings().bootstrap_servers, wanted)
+    for name in altered:
+        click.echo(f"altered {name}")
+    click.echo(f"topics={len(wanted)} altered={len(altered)}")
 
 
 def _wanted(prefix: str, app_id: str, partitions: int) -> list[TopicSpec]:

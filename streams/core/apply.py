@@ -39,7 +39,8 @@ def apply(state: StateReader, record: InputRecord, now_ms: int, rules: Rules) ->
     writes all of it in one transaction, or none. A repeat (the same event, the same business key under another replay
     id, the same decision) changes nothing. `now_ms`, epoch ms, only holds outputs back: no call at or after its
     deadline, no task for a request whose time is over, no typing that is stale.
-    Raises `Unparsable` when the payload of an event is no JSON object; nothing else.
+    Raises `Unparsable` when the payload of an event is no JSON object, or a field of a record is out of its bounds
+    (`streams.core.model.bounds`); nothing else.
     """
     turn = Turn(state, now_ms, rules)
     _HANDLERS[type(record)](turn, record)

@@ -126,7 +126,10 @@ def _result(event: OutboundEvent, entry: Entry) -> dict[str, Any] | None:
 
 def _shown(delivery: Delivery) -> dict[str, Any]:
     """A delivery, with its content as an object in place of JSON text."""
-    content = None if delivery.content is None else json_value(delivery.content)
+    try:
+        content = None if delivery.content is None else json_value(delivery.content)
+    except ValueError:  # objects that came as JSON strings can lie deeper in it than any JSON that is read
+        content = delivery.content
     return {**_named(delivery), "content": content}
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from schemas.kafka_settings import ABORTED_KEY, transactional_producer
+from schemas.kafka_settings import ABORTED_KEY, TOPIC_MAX_MESSAGE_BYTES, transactional_producer
 from streams.runtime.errors import BrokerUnreachable, TopicMismatch, TransactionLost
 
 CALL_TIMEOUT_S = 5.0
@@ -176,10 +176,19 @@ def _group_metadata(bootstrap_servers: str, group_id: str) -> object:
         consumer.close()
 
 
-def check_topics(bootstrap_servers: str, names: Iterable[str], partitions: int, *, timeout_s: float = 10.0) -> None:
-    """Make sure that all `names` exist with `partitions` partitions. Reads metadata only.
+def check_topics(
+    bootstrap_servers: str,
+    names: Iterable[str],
+    partitions: int,
+    *,
+    written: Iterable[str] = (),
+    timeout_s: float = 10.0,
+) -> None:
+    """Make sure that all `names` exist with `partitions` partitions, and that those `written` take large records.
 
-    Raises `BrokerUnreachable`, or `TopicMismatch` naming each topic, what was found and what is needed.
+    A record that the client takes and the topic refuses would end this process, and the next one at the same record. A
+    principal that may not read the settings of a topic is believed that they are right. Raises `BrokerUnreachable`, or
+    `TopicMismatch` naming each topic, what was found and what is needed.
     """
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     try:
@@ -194,8 +203,24 @@ def check_topics(bootstrap_servers: str, names: Iterable[str], partitions: int, 
         count = len(found[name].partitions) if name in found else 0
         if count != partitions:
             wrong.append(f"{name} has {count} partitions, {partitions} are needed" if count else f"{name} is missing")
+    for name, size in _message_limits(admin, [name for name in written if name in found], timeout_s).items():
+        if size < TOPIC_MAX_MESSAGE_BYTES:
+            wrong.append(f"{name} has max.message.bytes={size}, at least {TOPIC_MAX_MESSAGE_BYTES} are needed")
     if wrong:
         raise TopicMismatch(
-            f"checking topics at {bootstrap_servers}: {'; '.join(wrong)}. Create them with `byoc topics create`, or set"
-            " the partition count to that of the existing topics"
+            f"checking topics at {bootstrap_servers}: {'; '.join(wrong)}. Create them with `byoc topics create`,"
+            " raise max.message.bytes with `byoc topics alter`, or set the partition count to that of the existing"
+            " topics"
         )
+
+
+def _message_limits(admin: AdminClient, names: list[str], timeout_s: float) -> dict[str, int]:
+    """`max.message.bytes` of the topics whose settings can be read."""
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    limits = {}
+    for resource, future in admin.describe_configs(resources, request_timeout=timeout_s).items() if resources else ():
+        try:
+            limits[resource.name] = int(future.result()["max.message.bytes"].value)
+        except KafkaException:  # mostly TOPIC_AUTHORIZATION_FAILED
+            continue
+    return limits

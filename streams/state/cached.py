@@ -11,8 +11,10 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from streams.state.store import TableStore
 
+LARGEST_KEY_BYTES = 8_192  # two ids at their longest, four bytes a character
 MAX_RECENT = 4_096  # committed values of a table that stay decoded, about 2 KB each
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -33,19 +35,27 @@ class ChangelogRecord(msgspec.Struct, frozen=True, gc=False):
     """One record for the changelog of `table`.
 
     `value` is None for a key that is gone. `due_at_ms` says when the value wants to be looked at, None for never.
+    `refused` says why there is no record: the value cannot be written, and what was committed before it is the state.
     """
 
     table: str
     key: str
     value: bytes | None
     due_at_ms: int | None = None
+    refused: str | None = None
 
 
 class CachedTable(Generic[V]):
     """Values of one type by key. Used on the event loop only."""
 
-    def __init__(self, name: str, value_type: type[V], store: TableStore, partition: int) -> None:
-        """`store` is shared by all partitions of the table `name`; this is the part of `partition`."""
+    def __init__(
+        self, name: str, value_type: type[V], store: TableStore, partition: int, largest: int = LARGEST_CONTENT_BYTES
+    ) -> None:
+        """`store` is shared by all partitions of the table `name`; this is the part of `partition`.
+
+        A value of more than `largest` bytes is not written.
+        """
+        self._largest = largest - LARGEST_KEY_BYTES
         self.name = name
         self._store = store
         self._partition = partition
@@ -83,17 +93,32 @@ class CachedTable(Generic[V]):
         return [value for value in self._dirty.values() if value is not None]
 
     def take_changes(self) -> Iterator[ChangelogRecord]:
-        """Bring what has changed since the last call into the store; yields each change for its changelog."""
+        """Bring what has changed since the last call into the store; yields each change for its changelog.
+
+        A value that cannot be encoded or is too large for its topic is forgotten, so that memory agrees with the
+        changelog: the bounds of `streams.core.model.bounds` say that there is none.
+        """
         for key, value in self._dirty.items():
             if value is None:
                 yield ChangelogRecord(self.name, key, None)
-            else:
+                continue
+            try:
                 data = _encode(value)
+            except (OverflowError, ValueError, TypeError) as error:
+                yield self._refused(key, f"encoding it failed: {error}")
+                continue
+            if len(data) > self._largest:
+                yield self._refused(key, f"it has {len(data)} bytes, and may have {self._largest}")
+            else:
                 self._store.put(key.encode(), data, self._partition)
                 yield ChangelogRecord(self.name, key, data, value.due_at_ms)
         self._dirty.clear()
         if len(self._values) > MAX_RECENT:
             self._values.clear()
+
+    def _refused(self, key: str, reason: str) -> ChangelogRecord:
+        self._values.pop(key, None)
+        return ChangelogRecord(self.name, key, None, refused=f"writing a value of the table {self.name}: {reason}")
 
     def _read(self, key: str) -> V | None:
         data = self._store.get(key.encode())

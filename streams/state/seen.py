@@ -13,6 +13,8 @@ from hashlib import blake2b
 
 from streams.core.model.state import Seen
 
+# A minute's entries of a backlog can all come in one transaction; 180 KB are far below what a record may have.
+MOST_DIGESTS = 16_384
 DIGEST_BYTES = 11  # the most that a Python integer holds in 36 bytes
 
 
@@ -44,11 +46,13 @@ class SeenIndex:
         digests.append(digest)
 
     def take_segments(self) -> Iterator[tuple[bytes, bytes]]:
-        """(key, value) of a segment for each expiry among the keys added since the last call."""
+        """(key, value) of the segments for each expiry among the keys added since the last call: mostly one."""
         dirty, self._dirty = self._dirty, {}
         for expires_at_ms, (_, digests) in dirty.items():
-            # a key is added once in its life, so the first of a segment names it
-            yield f"{expires_at_ms}|{digests[0].hex()}".encode(), b"".join(digests)
+            for first in range(0, len(digests), MOST_DIGESTS):
+                # a key is added once in its life, so the first of a segment names it
+                found = digests[first : first + MOST_DIGESTS]
+                yield f"{expires_at_ms}|{found[0].hex()}".encode(), b"".join(found)
 
     def load(self, segment: bytes, value: bytes) -> None:
         """Take a recovered segment into the index."""

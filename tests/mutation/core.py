@@ -177,4 +177,40 @@ GUARDS = [
     _core("routing: the work of one request only", "_put_work_id", "len(requests) == 1", "True"),
     _core("state: receipts before their conversation", "_conversation_of", "not conversation.started_at_ms"),
     _core("calls: a conversation that is gone", "take_call_result", "result.error_code in GONE"),
+    _core("bounds: of an event", "check_event", "0 <= event.created_at_ms <= LATEST_MS", "True"),
+    _core("bounds: of a receipt", "check_receipt", "0 <= receipt.at_ms <= LATEST_MS", "True"),
+    _core("bounds: times", "_check_time", "not 0 <= at_ms <= LATEST_MS"),
+    _core("bounds: no id is long", "checked_id", "text is not None and len(text) > LONGEST_ID"),
+    _core("bounds: no id is empty", "_check_filled", "not text"),
+    _core("bounds: no id of a request splits its key", "_check_request", "'|' in text"),
+    _core("bounds: conversation", "_check_conversation", "not 0 < len(text) <= LONGEST_CONVERSATION_ID"),
+    _core("bounds: names and words are cut", "cut", "text[:longest]", "text"),
+    _core("bounds: numbers", "as_number", "-LARGEST_NUMBER <= value <= LARGEST_NUMBER", "True"),
+    _core("bounds: digits of a time", "as_time_ms", "len(value) <= _LONGEST_TIME", "True"),
+    _core("bounds: times in JSON", "as_time_ms", "at_ms <= LATEST_MS", "True"),
+    _core("bounds: depth", "json_value", "is_too_deep(value)"),
+    _core("bounds: skills", "_skills", "len(found) > MOST_SKILLS"),
+    _core("bounds: channel data", "parse_routing", "len(channel_data) > LONGEST_CHANNEL_DATA"),
+    _core(
+        "content: a word is a string",
+        "streams.core.content:drop",
+        "isinstance(found, str)",
+        "True",
+        "test_odd_values.py",
+    ),
+    _core("sizes: of an output", "streams:_encoded", "len(value) > self._largest", tests="test_processor.py"),
+    _core(
+        "sizes: of a dead letter", "streams:_dead_letter", "not fits(value, key, headers)", tests="test_processor.py"
+    ),
+    _core(
+        "sizes: of a state value", "streams.state:take_changes", "len(data) > self._largest", tests="test_processor.py"
+    ),
+    _core("sizes: one receipt of many", "streams:_apply_found_receipts", "len(found) > 1", tests="test_processor.py"),
+    _core(
+        "sizes: of a segment",
+        "streams.state:take_segments",
+        "range(0, len(digests), MOST_DIGESTS)",
+        "range(0, 1)",
+        tests="tests/unit/streams/state",
+    ),
 ]

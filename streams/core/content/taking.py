@@ -73,7 +73,8 @@ class Part:
 
     def drop(self, name: str, known: frozenset[str]) -> None:
         """Remove a word that says nothing beside its place; a word that is not in `known` stays."""
-        if self._left.get(name) in known:
+        found = self._left.get(name)
+        if isinstance(found, str) and found in known:
             del self._left[name]
 
     def keep(self, name: str, left: object) -> None:

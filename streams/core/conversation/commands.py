@@ -4,6 +4,7 @@ A command changes no state but that it was seen. Salesforce does what it asks fo
 """
 
 from schemas.records import CommandKind, PartnerCommand, SalesforceCall
+from streams.core.model.bounds import check_command
 from streams.core.model.keys import digest, seen_key
 from streams.core.model.rules import Rules
 from streams.core.model.session import is_session_over
@@ -16,7 +17,11 @@ _SESSION_OPERATIONS = {CommandKind.END_SESSION: "End", CommandKind.INACTIVATE_SE
 
 
 def take_command(turn: Turn, command: PartnerCommand) -> None:
-    """Send the call that a command asks for, once for each `command_id`; never at or after its deadline."""
+    """Send the call that a command asks for, once for each `command_id`; never at or after its deadline.
+
+    Raises `OutOfBounds`.
+    """
+    check_command(command)
     key = seen_key(command.conversation_id, "command", command.command_id)
     if turn.seen(key):
         turn.count("repeated", "command")

@@ -5,10 +5,11 @@ from msgspec.structs import replace
 from schemas.records import OutboundEvent
 from streams.core.conversation.updates import apply_state_entry
 from streams.core.delivery import ephemeral_delivery, message_delivery, objection
+from streams.core.model.bounds import check_event
 from streams.core.model.details import with_progress, with_withheld
 from streams.core.model.entries import ROUTING_REQUESTED, Entry, RoutingAsk
 from streams.core.model.entry_types import ENTRY_TYPES, MESSAGE, PROGRESS, UNKNOWN_TYPE, DeliveryClass, label
-from streams.core.model.errors import Unparsable
+from streams.core.model.errors import OutOfBounds, Unparsable
 from streams.core.model.keys import seen_key
 from streams.core.model.state import Conversation, Counters
 from streams.core.model.turn import Turn
@@ -23,16 +24,17 @@ _DELIVER, _EPHEMERAL = DeliveryClass.DELIVER, DeliveryClass.EPHEMERAL
 def take_event(turn: Turn, event: OutboundEvent) -> None:
     """Take a routing request, or a conversation entry that was not taken before.
 
-    Raises `Unparsable` when the payload is no JSON object, or is nested too deeply to be read.
+    Raises `Unparsable` when the payload is no JSON object, or when something of the event is out of bounds.
     """
     try:
+        check_event(event)
         if event.event_type == ROUTING_REQUESTED:
             ask = parse_routing(event)
             take_request(turn, event, ask, _conversation_of(turn, event, ask))
         else:
             _take_entry(turn, event, parse_entry(event))
-    except RecursionError:
-        raise Unparsable("it is nested too deeply", event.event_uuid, event.topic) from None
+    except OutOfBounds as error:
+        raise Unparsable(error.reason, event.event_uuid, event.topic) from None
 
 
 def _conversation_of(turn: Turn, event: OutboundEvent, said: Entry | RoutingAsk) -> Conversation:

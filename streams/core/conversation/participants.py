@@ -5,7 +5,8 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from streams.core.model.lenient import Object, as_object, as_objects, as_text
+from streams.core.model.bounds import LONGEST_NAME, LONGEST_WORD, checked_id
+from streams.core.model.lenient import Object, as_object, as_objects, as_text, cut
 from streams.core.model.state import MAX_PARTICIPANTS, Conversation, Participant
 
 # Those who can be the customer's counterpart.
@@ -40,16 +41,16 @@ def participant_changes(body: Object) -> list[ParticipantChange]:
 
 def _change(item: Object) -> ParticipantChange | None:
     who = as_object(item.get("participant")) or {}
-    subject = as_text(who.get("subject"))
+    subject = checked_id(as_text(who.get("subject")), "subject")
     word = (as_text(item.get("operation")) or ParticipantOperation.ADD).lower()
     if not subject or word not in ParticipantOperation.__members__.values():
         return None
     return ParticipantChange(
         operation=ParticipantOperation(word),
         subject=subject,
-        role=as_text(who.get("role")) or None,
-        app_type=as_text(who.get("appType")) or None,
-        display_name=as_text(item.get("displayName")) or None,
+        role=cut(as_text(who.get("role")), LONGEST_WORD) or None,
+        app_type=cut(as_text(who.get("appType")), LONGEST_WORD) or None,
+        display_name=cut(as_text(item.get("displayName")), LONGEST_NAME) or None,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from schemas.records import DeliveryReceipt, ReceiptStatus, SalesforceCall
+from streams.core.model.bounds import check_receipt
 from streams.core.model.details import NOTHING, Mark, Receipts, later
 from streams.core.model.entry_types import MESSAGE
 from streams.core.model.keys import digest, seen_key
@@ -43,7 +44,10 @@ def take_receipts(turn: Turn, receipts: Sequence[DeliveryReceipt]) -> None:
 
     A repeat changes nothing. Read implies delivered: what was read is not acknowledged as delivered any more. A
     receipt may be read before the events of its conversation, when the log is folded again; then nobody is told.
+    Raises `OutOfBounds` when a field of one of them is; then none is taken.
     """
+    for receipt in receipts:
+        check_receipt(receipt)
     conversation_id = receipts[0].conversation_id
     fresh = [each for each in receipts if _remembered_as_new(turn, each)]
     if not fresh:

@@ -38,7 +38,7 @@ from streams.core.model.entry_types import (
     TRANSFER_PROGRESS,
 )
 from streams.core.model.keys import record_id
-from streams.core.model.lenient import as_filled_text, as_text
+from streams.core.model.lenient import as_id, as_text, as_word
 from streams.core.model.routing_states import RoutingEvent
 from streams.core.model.session import OVER, with_named_work_item, with_status, work_item_id
 from streams.core.model.state import RoutingRequest
@@ -94,7 +94,7 @@ def _has_ended(request: RoutingRequest) -> bool:
 
 
 def _consent(turn: Turn, _: OutboundEvent, entry: Entry) -> None:
-    status = as_filled_text((entry.body or {}).get("consentStatus"))
+    status = as_word((entry.body or {}).get("consentStatus"))
     if status is not None:
         turn.put_conversation(replace(turn.conversation, consent=status))
 
@@ -131,7 +131,7 @@ def _not_delivered(turn: Turn, event: OutboundEvent, entry: Entry) -> None:
 
 def _consult(turn: Turn, _: OutboundEvent, entry: Entry) -> None:
     """A rep-to-rep consultation: when it is this very conversation, nothing of it may reach an end user."""
-    named = as_text((entry.body or {}).get("conversationIdentifier"))
+    named = as_id((entry.body or {}).get("conversationIdentifier"), "conversationIdentifier")
     if named == turn.conversation.conversation_id:
         turn.put_conversation(replace(turn.conversation, no_delivery=True))
     elif named:

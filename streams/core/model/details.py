@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from streams.core.model.lenient import Object, as_filled_text, as_object, as_objects, as_text
+from streams.core.model.lenient import Object, as_id, as_number, as_object, as_objects, as_text, as_time_ms, as_word
 
 MAX_UPLOADS = 8  # files of the customer whose upload is followed; one file per inbound entry
 MAX_CONSULTS = 8  # rep-to-rep consultations named by this conversation
@@ -76,6 +76,10 @@ NOTHING = Details()
 _M = TypeVar("_M", Mark, Queue)
 
 
+def _id(part: Object, name: str) -> str | None:
+    return as_id(part.get(name), name)
+
+
 def later(known: _M | None, found: _M) -> _M:
     """The later of two; of two at the same moment, the one that was known before."""
     return found if known is None or found.at_ms > known.at_ms else known
@@ -91,11 +95,11 @@ def with_withheld(details: Details | None, reason: str) -> Details:
 
 def with_queue(details: Details | None, body: Object, at_ms: int) -> Details | None:
     """The details with the place that a `QueuePosition` tells; the same object when it tells none."""
-    position = body.get("position")
-    if not isinstance(position, int) or isinstance(position, bool):
+    position = as_number(body.get("position"))
+    if position is None:
         return details
     was = details or NOTHING
-    told = Queue(at_ms, position, as_filled_text(body.get("pendingServiceRoutingId")))
+    told = Queue(at_ms, position, _id(body, "pendingServiceRoutingId"))
     return replace(was, queue=later(was.queue, told))
 
 
@@ -107,11 +111,11 @@ def with_progress(details: Details | None, at_ms: int) -> Details:
 
 def with_acknowledgement(details: Details | None, body: Object, at_ms: int, *, read: bool) -> Details | None:
     """The details with an acknowledgement of the end user's entry. Once one is read, older ones add nothing."""
-    entry_id = as_filled_text(body.get("acknowledgedConversationEntryIdentifier"))
+    entry_id = _id(body, "acknowledgedConversationEntryIdentifier")
     if entry_id is None:
         return details
     was = details or NOTHING
-    mark = Mark(milliseconds(body.get("acknowledgementTimestamp")) or at_ms, entry_id)
+    mark = Mark(as_time_ms(body.get("acknowledgementTimestamp")) or at_ms, entry_id)
     if read:
         return replace(was, reps_read=later(was.reps_read, mark))
     if was.reps_read is not None and mark.at_ms <= was.reps_read.at_ms:
@@ -121,7 +125,7 @@ def with_acknowledgement(details: Details | None, body: Object, at_ms: int, *, r
 
 def with_failure(details: Details | None, body: Object, at_ms: int) -> Details | None:
     """The details with the entry of which Salesforce says that it was not delivered."""
-    entry_id = as_filled_text(body.get("failedConversationEntryIdentifier"))
+    entry_id = _id(body, "failedConversationEntryIdentifier")
     if entry_id is None:
         return details
     was = details or NOTHING
@@ -146,7 +150,7 @@ _RESULTS = {
 def uploads_of(body: Object, at_ms: int) -> list[Upload]:
     """The upload results of a `MessageUpdated`, with the entry they belong to; none when it names no entry."""
     message = as_object(body.get("updatedMessage")) or {}
-    entry_id = as_filled_text(message.get("id"))
+    entry_id = _id(message, "id")
     if entry_id is None:
         return []
     static = as_object(message.get("staticContent")) or {}
@@ -162,9 +166,9 @@ def _upload(entry_id: str, attachment: Object, at_ms: int) -> Upload | None:
         entry_id=entry_id,
         at_ms=at_ms,
         status=_RESULTS.get(as_text(result.get("resultType")) or "", "unknown"),
-        attachment_id=as_filled_text(attachment.get("id")),
-        reference_id=as_filled_text(attachment.get("referenceId")) or as_filled_text(result.get("referenceId")),
-        error_type=as_filled_text(result.get("errorType")),
+        attachment_id=_id(attachment, "id"),
+        reference_id=_id(attachment, "referenceId") or _id(result, "referenceId"),
+        error_type=as_word(result.get("errorType")),
     )
 
 
@@ -187,15 +191,3 @@ def _same_file(known: Upload, told: Upload) -> bool:
     if known.reference_id is not None and known.reference_id == told.reference_id:
         return True
     return known.attachment_id == told.attachment_id
-
-
-_SECONDS_BELOW = 100_000_000_000  # as milliseconds, this is 1973
-
-
-def milliseconds(value: object) -> int | None:
-    """A time as epoch milliseconds: a number or its digits, in milliseconds or in seconds; None for anything else."""
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        return None
-    return value * 1000 if value < _SECONDS_BELOW else value

@@ -5,9 +5,8 @@ One conversation lives through many sessions; each has its own MessagingSession 
 
 from msgspec.structs import replace
 
-from streams.core.model.details import milliseconds
 from streams.core.model.keys import record_id
-from streams.core.model.lenient import Object, as_filled_text
+from streams.core.model.lenient import Object, as_id, as_time_ms, as_word
 from streams.core.model.state import Conversation, Session
 
 # Routing requests do not outlive these; a session that is only inactive may go on later.
@@ -20,14 +19,14 @@ def with_status(conversation: Conversation, body: Object, at_ms: int) -> Convers
     known = conversation.session
     if known.changed_at_ms is not None and at_ms < known.changed_at_ms:
         return conversation
-    status = as_filled_text(body.get("sessionStatus"))
-    named = as_filled_text(body.get("sessionId"))
+    status = as_word(body.get("sessionStatus"))
+    named = as_id(body.get("sessionId"), "sessionId")
     session = Session(
         id=record_id(named) or named or known.id,
         status=status or known.status,
         changed_at_ms=at_ms,
-        started_at_ms=milliseconds(body.get("sessionStartTime")),
-        ended_by=as_filled_text(body.get("sessionEndedByRole")),
+        started_at_ms=as_time_ms(body.get("sessionStartTime")),
+        ended_by=as_word(body.get("sessionEndedByRole")),
     )
     return replace(conversation, session=session, ended_at_ms=at_ms if session.status in _ENDED else None)
 

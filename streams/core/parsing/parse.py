@@ -5,30 +5,38 @@ third of the lenient way), and a lenient one for everything else. Where both can
 test compares them. Plain text means that nothing but `formatType` and `text` is in the content.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import convert
 
 from schemas.records import OutboundEvent, TargetKind
 from streams.core.content.read import content_of
+from streams.core.model.bounds import DEEPEST, LONGEST_CHANNEL_DATA, LONGEST_ID, LONGEST_WORD, MOST_SKILLS, checked_id
 from streams.core.model.entries import Content, Entry, RoutingAsk
 from streams.core.model.entry_types import MESSAGE, NEEDS_BODY, ROUTING_RESULT
-from streams.core.model.errors import Unparsable
+from streams.core.model.errors import OutOfBounds, Unparsable
 from streams.core.model.keys import record_id
 from streams.core.model.lenient import (
+    TOO_DEEP,
     Object,
     as_filled_text,
+    as_id,
     as_object,
     as_objects,
     as_text,
     compact_json,
+    cut,
+    is_too_deep,
     json_value,
 )
 
+# A longer id leads to the lenient way, which refuses it.
+_Id = Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
+
 
 class _Party(msgspec.Struct, gc=False, rename="camel"):
-    subject: str | None = None
+    subject: _Id | None = None
     role: str | None = None
 
 
@@ -64,7 +72,7 @@ class _TextPayload(_Head, gc=False, rename="camel"):
 class _Entry(msgspec.Struct, gc=False, rename="camel"):
     entry_type: str
     entry_payload: msgspec.Raw
-    identifier: str | None = None
+    identifier: _Id | None = None
     sender: _Party | None = None
     sender_display_name: str | None = None
     visibility_strategy: str | None = None
@@ -73,7 +81,7 @@ class _Entry(msgspec.Struct, gc=False, rename="camel"):
 
 class _Envelope(msgspec.Struct, gc=False, rename="camel"):
     payload: _Entry
-    channel_address_identifier: str | None = None
+    channel_address_identifier: _Id | None = None
     recipient: _Party | None = None
 
 
@@ -82,6 +90,8 @@ _decode_text_payload = msgspec.json.Decoder(_TextPayload).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_body = msgspec.json.Decoder(dict[str, Any]).decode
 _NOBODY = _Party()
+_SHALLOW = 1_600  # characters: 800 arrays in one another, and Python 3.11 reads 900
+_CHANNEL = "channelAddressIdentifier"
 _UNREADABLE = "unreadable"  # a visibility that is there and is no word: not `Default`
 
 
@@ -91,7 +101,14 @@ def parse_entry(event: OutboundEvent) -> Entry:
 
 
 def typed_entry(payload: str) -> Entry | None:
-    """The entry of a payload in today's form; None for any other form, which `lenient_entry` reads."""
+    """The entry of a payload in today's form; None for any other form, which `lenient_entry` reads.
+
+    None also for what might be nested too deeply, be it in a field that is not read here: the decoder's own limit
+    differs between versions of Python. The brackets of short payloads are not counted (3 us a KB): nothing that is too
+    deep for a decoder fits into them.
+    """
+    if len(payload) > _SHALLOW and payload.count("{") + payload.count("[") > DEEPEST:
+        return None
     try:
         envelope = _decode_envelope(payload)
         entry = envelope.payload
@@ -136,8 +153,16 @@ def _inside(entry_type: str, payload: msgspec.Raw) -> tuple[_Head, Content | Non
     elif entry_type not in NEEDS_BODY:
         return _decode_head(payload), None, None
     body = _decode_body(payload)
+    if _is_deep(body, payload):
+        raise msgspec.DecodeError(TOO_DEEP)
     head = convert(body, _Head)
     return head, content_of(body) if entry_type == MESSAGE else None, body
+
+
+def _is_deep(body: Object, payload: msgspec.Raw) -> bool:
+    """True when the body of an entry, which was decoded from `payload`, is nested too deeply."""
+    text = bytes(payload)
+    return text.count(b"{") + text.count(b"[") > DEEPEST and is_too_deep(body)
 
 
 def _plain_text(body: _TextPayload) -> Content | None:
@@ -179,7 +204,7 @@ def lenient_entry(event: OutboundEvent) -> Entry:
     wrapped = as_object(root.get("payload"))
     outer = root if wrapped is None else wrapped
     body = as_object(outer.get("entryPayload")) or {}
-    channel_address_id = as_filled_text(root.get("channelAddressIdentifier"))
+    channel_address_id = as_id(root.get("channelAddressIdentifier"), _CHANNEL)
     recipient = as_object(root.get("recipient"))
     if event.extra_fields is not None and (channel_address_id is None or recipient is None):
         legacy_channel, legacy_recipient = _legacy_fields(event.extra_fields)
@@ -193,11 +218,11 @@ def lenient_entry(event: OutboundEvent) -> Entry:
     return Entry(
         entry_type=entry_type,
         type_matches=entry_type == (inner_type or entry_type),
-        entry_id=as_text(outer.get("identifier")) or None,
+        entry_id=checked_id(as_text(outer.get("identifier")) or None, "identifier"),
         channel_address_id=channel_address_id,
-        recipient_subject=as_text(recipient.get("subject")) or None,
+        recipient_subject=checked_id(as_text(recipient.get("subject")) or None, "recipient.subject"),
         recipient_role=as_text(recipient.get("role")) or None,
-        sender_subject=as_text(sender.get("subject")) or None,
+        sender_subject=checked_id(as_text(sender.get("subject")) or None, "sender.subject"),
         sender_role=as_text(sender.get("role")) or None,
         sender_name=as_text(outer.get("senderDisplayName")) or None,
         visibility=_strictest(_visibility(outer), _visibility(body)),
@@ -225,7 +250,7 @@ def _legacy_fields(extra_fields: str) -> tuple[str | None, Object | None]:
         if found is not None and "subject" in found:
             recipient = recipient or found
         elif found is None and (channel is None or "chan" in name.lower() or "chnl" in name.lower()):
-            channel = as_filled_text(plain) or channel
+            channel = as_id(plain, name) or channel
     return channel, recipient
 
 
@@ -246,6 +271,9 @@ def parse_routing(event: OutboundEvent) -> RoutingAsk:
     inner = as_object(root.get("payload")) or root
     parameters = as_object(inner.get("routingParameters")) or {}
     raw_data = parameters.get("channelData")
+    channel_data = raw_data if isinstance(raw_data, str) else None if raw_data is None else compact_json(raw_data)
+    if channel_data is not None and len(channel_data) > LONGEST_CHANNEL_DATA:
+        raise OutOfBounds(f"channelData has {len(channel_data)} characters, and may have {LONGEST_CHANNEL_DATA}")
     data = as_object(raw_data) or {}
     recipient = as_object(root.get("recipient")) or {}
     skills = _skills(parameters.get("skillsList"))
@@ -255,19 +283,21 @@ def parse_routing(event: OutboundEvent) -> RoutingAsk:
     if routing_type is None and parameters.get("isTransfer") is True:
         routing_type = "Transfer"
     return RoutingAsk(
-        routing_type=as_text(routing_type) or "",
+        routing_type=cut(as_text(routing_type), LONGEST_WORD) or "",
         target_kind=kind.value,
         target_id=target_id,
         skills=skills,
-        conversation_identifier=as_text(conversation or data.get("conversationId")) or None,
-        channel_address_id=as_filled_text(root.get("channelAddressIdentifier")),
-        recipient_subject=as_text(recipient.get("subject")) or None,
+        conversation_identifier=checked_id(
+            as_text(conversation or data.get("conversationId")) or None, "conversationIdentifier"
+        ),
+        channel_address_id=as_id(root.get("channelAddressIdentifier"), _CHANNEL),
+        recipient_subject=checked_id(as_text(recipient.get("subject")) or None, "recipient.subject"),
         recipient_role=as_text(recipient.get("role")) or None,
         work_record_id=as_filled_text(inner.get("workRecordId")),
-        channel_data=raw_data if isinstance(raw_data, str) else None if raw_data is None else compact_json(raw_data),
-        event_id=as_filled_text(data.get("eventId")),
-        router_subject=as_filled_text(data.get("routerParticipantSubject")),
-        fallback_queue_id=as_filled_text(parameters.get("queueId")) if kind is TargetKind.FLOW else None,
+        channel_data=channel_data,
+        event_id=as_id(data.get("eventId"), "eventId"),
+        router_subject=as_id(data.get("routerParticipantSubject"), "routerParticipantSubject"),
+        fallback_queue_id=as_id(parameters.get("queueId"), "queueId") if kind is TargetKind.FLOW else None,
     )
 
 
@@ -275,8 +305,11 @@ def _skills(items: object) -> tuple[str, ...]:
     """Ids of the skills, as objects with an id or as bare strings."""
     if not isinstance(items, list):
         return ()
-    ids = (as_filled_text(item.get("id") if isinstance(item, dict) else item) for item in items)
-    return tuple(skill for skill in ids if skill)
+    ids = (as_id(item.get("id") if isinstance(item, dict) else item, "an id of skillsList") for item in items)
+    found = tuple(skill for skill in ids if skill)
+    if len(found) > MOST_SKILLS:
+        raise OutOfBounds(f"skillsList names {len(found)} skills, and may name {MOST_SKILLS}")
+    return found
 
 
 _TARGETS = (
@@ -293,12 +326,12 @@ def _target(parameters: Object, *, has_skills: bool) -> tuple[TargetKind, str | 
     A user id that is no Salesforce record id names someone outside, too.
     """
     for field, kind in _TARGETS:
-        found = as_filled_text(parameters.get(field))
+        found = as_id(parameters.get(field), field)
         if found is not None:
             return (TargetKind.EXTERNAL if kind is TargetKind.REP and record_id(found) is None else kind), found
     for name, value in parameters.items():
         if _names_a_contact(name, value):
-            return TargetKind.EXTERNAL, as_filled_text(value)
+            return TargetKind.EXTERNAL, as_id(value, name[:LONGEST_WORD])
     return (TargetKind.SKILLS if has_skills else TargetKind.UNKNOWN), None
 
 

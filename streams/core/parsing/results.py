@@ -5,7 +5,7 @@ import msgspec
 from schemas.records import OutboundEvent
 from streams.core.model.entries import Entry
 from streams.core.model.keys import record_id
-from streams.core.model.lenient import Object, as_filled_text, as_object, as_text
+from streams.core.model.lenient import Object, as_filled_text, as_id, as_object, as_text, as_word, cut
 from streams.core.model.routing_states import RoutingEvent
 from streams.core.model.state import RoutingResult
 
@@ -15,22 +15,22 @@ _SUCCESS = frozenset({"None", "NoError", "NO_ERROR"})
 def routing_result(event: OutboundEvent, entry: Entry) -> RoutingResult:
     """The facts of a `RoutingResult` entry. Any field may be missing."""
     body = entry.body or {}
-    failure_type = as_filled_text(body.get("failureType"))
+    failure_type = as_word(body.get("failureType"))
     details = as_object(body.get("routingConfigurationDetails")) or {}
     return RoutingResult(
         event_uuid=event.event_uuid,
         created_at_ms=event.created_at_ms,
         received_at_ms=event.received_at_ms,
         verdict=_verdict(failure_type).value,
-        routing_type=as_filled_text(body.get("routingType")),
+        routing_type=as_word(body.get("routingType")),
         failure_type=failure_type,
         reason=_reason(body),
-        cancel_reason=as_filled_text(body.get("cancelReason")),
+        cancel_reason=as_word(body.get("cancelReason")),
         record_id=record_id(as_text(body.get("recordId"))),
-        pending_service_routing_id=as_filled_text(body.get("pendingServiceRoutingId")),
+        pending_service_routing_id=as_id(body.get("pendingServiceRoutingId"), "pendingServiceRoutingId"),
         router_subject=entry.sender_subject if entry.sender_role == "Router" else None,
-        queue_id=as_filled_text(details.get("queueId")),
-        agent_id=as_filled_text(details.get("agentId")),
+        queue_id=as_id(details.get("queueId"), "queueId"),
+        agent_id=as_id(details.get("agentId"), "agentId"),
         identifiers=_identifiers(entry, body),
     )
 
@@ -45,10 +45,10 @@ def _verdict(failure_type: str | None) -> RoutingEvent:
 def _reason(body: Object) -> str | None:
     reason = as_filled_text(body.get("failureReason")) or as_filled_text(body.get("cancelReason"))
     if reason is not None:
-        return reason
+        return cut(reason)
     messages = body.get("errorMessages")
     found = [text for text in map(as_filled_text, messages) if text] if isinstance(messages, list) else []
-    return "; ".join(found) or None
+    return cut("; ".join(found)) or None
 
 
 def _identifiers(entry: Entry, body: Object) -> tuple[str, ...]:
@@ -61,7 +61,8 @@ def _identifiers(entry: Entry, body: Object) -> tuple[str, ...]:
         body.get("routingCorrelationId"),
         data.get("eventId"),
     )
-    return tuple(dict.fromkeys(text for text in map(as_filled_text, values) if text))
+    found = (as_id(value, "an id of a routing result") for value in values)
+    return tuple(dict.fromkeys(text for text in found if text))
 
 
 class WorkResult(msgspec.Struct, frozen=True, gc=False):
@@ -91,8 +92,8 @@ def work_result(entry: Entry) -> WorkResult:
     return WorkResult(
         event=_WORK_EVENTS.get(as_text(body.get("workType")) or ""),
         work_item_id=record_id(as_text(body.get("workTargetId"))),
-        routing_type=as_filled_text(body.get("routingType")),
-        queue_id=as_filled_text(body.get("queueId")),
-        bot_id=as_filled_text(body.get("botId")),
-        work_id=as_filled_text(body.get("workId")),
+        routing_type=as_word(body.get("routingType")),
+        queue_id=as_id(body.get("queueId"), "queueId"),
+        bot_id=as_id(body.get("botId"), "botId"),
+        work_id=as_id(body.get("workId"), "workId"),
     )

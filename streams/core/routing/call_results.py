@@ -3,8 +3,9 @@
 from msgspec.structs import replace
 
 from schemas.records import CallOutcome, SalesforceCallResult
+from streams.core.model.bounds import LONGEST_WORD, check_call_result
 from streams.core.model.details import NOTHING
-from streams.core.model.lenient import as_filled_text, as_object
+from streams.core.model.lenient import as_id, as_object
 from streams.core.model.state import CallState, Conversation, RoutingRequest
 from streams.core.model.turn import Turn
 from streams.core.routing.operations import REQUEST_CALLS, call_id
@@ -18,7 +19,11 @@ _OUTCOMES = frozenset(outcome.value for outcome in CallOutcome)
 
 
 def take_call_result(turn: Turn, result: SalesforceCallResult) -> None:
-    """Take the result of one call. It may be read before its request or conversation; a repeat changes nothing."""
+    """Take the result of one call. It may be read before its request or conversation; a repeat changes nothing.
+
+    Raises `OutOfBounds`.
+    """
+    check_call_result(result)
     outcome = result.outcome if result.outcome in _OUTCOMES else "unknown"
     turn.count("call_result", outcome)
     if result.error_code in REP_UNAVAILABLE:
@@ -50,11 +55,11 @@ def _put_call(turn: Turn, result: SalesforceCallResult, request_id: str) -> None
     ids = as_object(result.ids) or {}
     call = CallState(
         kind=name,
-        outcome=result.outcome,
+        outcome=result.outcome[:LONGEST_WORD],
         at_ms=result.completed_at_ms,
         error_code=result.error_code,
-        agent_work_id=as_filled_text(ids.get("agentWorkId")),
-        pending_service_routing_id=as_filled_text(ids.get("psrId")),
+        agent_work_id=as_id(ids.get("agentWorkId"), "agentWorkId"),
+        pending_service_routing_id=as_id(ids.get("psrId"), "psrId"),
     )
     known = with_call(request, call, turn.rules)
     if known is not request:

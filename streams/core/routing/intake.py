@@ -3,8 +3,10 @@
 from msgspec.structs import replace
 
 from schemas.records import DecisionKind, OutboundEvent, RoutingDecision
+from streams.core.model.bounds import check_decision
 from streams.core.model.entries import ROUTING_REQUESTED, RoutingAsk
 from streams.core.model.keys import digest, record_id
+from streams.core.model.lenient import cut
 from streams.core.model.rules import Rules
 from streams.core.model.session import with_named_work_item, work_item_id
 from streams.core.model.state import (
@@ -106,7 +108,11 @@ def _with_orphans(
 
 
 def take_decision(turn: Turn, record: RoutingDecision) -> None:
-    """Take a decision of the partner's router. The first made in time counts; it may be read before its request."""
+    """Take a decision of the partner's router. The first made in time counts; it may be read before its request.
+
+    Raises `OutOfBounds`.
+    """
+    check_decision(record)
     if record.decision not in _DECISIONS:
         turn.count("decision", "unknown")
         return
@@ -116,7 +122,7 @@ def take_decision(turn: Turn, record: RoutingDecision) -> None:
         decision_id=record.decision_id,
         decision=record.decision,
         decided_at_ms=record.decided_at_ms,
-        reason=record.reason,
+        reason=cut(record.reason),
         user_id=record.user_id,
         externally_routed=record.externally_routed,
     )

@@ -19,6 +19,7 @@ from tests.support.domain import (
     party,
     requested,
     result,
+    static_body,
     text_body,
 )
 
@@ -165,3 +166,35 @@ def test_the_content_is_shown_in_its_shape() -> None:
         "text": "Ready?",
         "options": [{"id": "o1", "title": "Yes", "number": 1}],
     }
+
+
+ODD_OPTION = static_body({"formatType": "Text", "text": "x"})
+ODD_OPTION["abstractMessage"] = {
+    "messageType": "ChoicesMessage",
+    "choices": {"formatType": "Buttons", "optionItems": [{"itemType": [], "title": "A"}]},
+}
+
+
+def test_lines_after_an_odd_one_are_explained_all_the_same() -> None:
+    odd = [
+        json.dumps(envelope(ODD_OPTION)),
+        '{"payload": ' * 200 + "1" + "}" * 200,
+        json.dumps({"CreatedDate": 10**30, "Body__c": json.dumps(TEXT)}),
+        json.dumps({"event_type": "Interaction", "payload": TEXT, "created_at_ms": -1}),
+        "[" * 100_000,
+    ]
+    found = explained("\n".join([*odd, json.dumps(TEXT)]), "--lines")
+    assert len(found) == len(odd) + 1
+    assert [each["delivered"] for each in found] == [True, False, False, False, False, True]
+
+
+def test_a_defect_of_ours_costs_its_line_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(text: str, now_ms: int) -> Any:
+        raise TypeError(text[:3])
+
+    monkeypatch.setattr("byoc.explain.cli.read_event", broken)
+    found = explained("one\ntwo\n", "--lines")
+    assert [each["error"] for each in found] == [
+        "reading it failed: TypeError: one",
+        "reading it failed: TypeError: two",
+    ]

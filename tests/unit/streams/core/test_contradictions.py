@@ -11,8 +11,9 @@ import pytest
 from byoc.explain.reading import read_event
 from connectors.sinks.interaction.sink import APIS
 from schemas.records import OutboundEvent
-from streams.core.model.details import Mark, milliseconds
+from streams.core.model.details import Mark
 from streams.core.model.entry_types import ENTRY_TYPES
+from streams.core.model.lenient import as_time_ms
 from streams.core.model.rules import Rules
 from tests.support.content import lost
 from tests.support.domain import (
@@ -174,7 +175,7 @@ def test_13_acknowledgement_times_are_sent_as_numbers_and_read_as_numbers_or_tex
 
 @pytest.mark.parametrize("told", [1_767_225_000, "1767225000", 1_767_225_000_000, "1767225000000"])
 def test_14_session_times_are_seconds_or_milliseconds_as_numbers_or_text(told: object) -> None:
-    assert milliseconds(told) == 1_767_225_000_000
+    assert as_time_ms(told) == 1_767_225_000_000
     started = played(entry("SessionStatusChanged", {"sessionStatus": "Active", "sessionStartTime": told}))
     assert started.conversation.session.started_at_ms == 1_767_225_000_000
 

@@ -8,6 +8,7 @@ from streams.core.model.state import Conversation, RoutingRequest, Seen
 from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN, Step
 from streams.state.cached import ChangelogRecord
 from streams.state.partition import PartitionState
+from streams.state.seen import DIGEST_BYTES, MOST_DIGESTS
 from streams.state.store import TableStore
 from tests.support.faust_store import MemoryStore
 
@@ -105,3 +106,20 @@ def test_an_uncommitted_value_is_known_to_queries_and_timers(state: PartitionSta
     state.write(Step(requests=[replace(REQUEST, due_at_ms=5)]))
     assert [value.key for value in state.dirty_requests()] == ["cv-1|r-1"]
     assert state.due_at_ms(ROUTING, "cv-1|r-1") == 5
+
+
+def test_many_entries_of_one_minute_become_several_segments_that_are_all_known_again(
+    state: PartitionState, stores: Stores
+) -> None:
+    keys = [f"key-{number}" for number in range(2 * MOST_DIGESTS + 1)]
+    state.write(Step(seen=[(key, Seen(60_000)) for key in keys]))
+    changes = list(state.take_changes())
+    assert [len(change.value or b"") // DIGEST_BYTES for change in changes] == [MOST_DIGESTS, MOST_DIGESTS, 1]
+    assert len({change.key for change in changes}) == 3
+    restored = PartitionState(3, stores)
+    for change in changes:
+        restored.load_seen(change.key.encode(), change.value or b"")
+    assert all(restored.seen(key) == Seen(60_000) for key in keys)
+    for change in changes:
+        restored.drop(SEEN, change.key)
+    assert not any(restored.seen(key) for key in keys)

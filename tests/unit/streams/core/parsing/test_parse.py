@@ -80,7 +80,7 @@ def test_explicit_nulls_are_absent() -> None:
         pytest.param("[1, 2]", "no object: list", id="an array"),
         pytest.param("null", "no object: NoneType", id="null"),
         pytest.param('"text"', "no JSON", id="a string that holds none"),
-        pytest.param('{"a": ' * 5_000 + "1" + "}" * 5_000, "nested too deeply", id="nested too deeply"),
+        pytest.param('{"a": ' * 5_000 + "1" + "}" * 5_000, "nested more than 128 levels deep", id="nested too deeply"),
         pytest.param('{"payload": "\\ud800"}', "no JSON", id="half a character"),
     ],
 )
@@ -103,7 +103,7 @@ def test_an_object_without_sense_is_withheld_as_unknown(payload: str) -> None:
 
 def test_an_entry_nested_far_below_the_limit_is_read() -> None:
     deep: Any = "leaf"
-    for _ in range(300):
+    for _ in range(100):
         deep = {"in": deep}
     partition = Partition()
     partition.read(event(envelope(static_body({"formatType": "Media", "mediaAsset": deep}))))
@@ -235,3 +235,24 @@ def test_a_routing_request_may_be_flat() -> None:
 def test_a_transfer_is_recognised_without_its_type() -> None:
     assert parse_routing(requested(None, routing_type=None, isTransfer=True)).routing_type == "Transfer"
     assert parse_routing(requested(None, routing_type=None)).routing_type == ""
+
+
+@pytest.mark.parametrize("place", ["payload", "entryPayload", "abstractMessage", "nowhere"])
+@pytest.mark.parametrize(("levels", "is_read"), [(100, True), (129, False), (500, False), (20_000, False)])
+def test_the_depth_is_the_same_wherever_it_is_and_on_every_version_of_python(
+    place: str, levels: int, is_read: bool
+) -> None:
+    deep = "[" * levels + "]" * levels
+    payload = json.dumps(envelope({**text_body(), "long": "x" * 2_000}))
+    if place == "nowhere":
+        payload = '{"unread": ' + deep + ", " + payload[1:]
+    else:
+        payload = payload.replace(f'"{place}": {{', f'"{place}": {{"unread": {deep}, ', 1)
+    assert deep in payload
+    partition = Partition()
+    if is_read:
+        partition.read(event(payload))
+        assert len(partition.deliveries) == 1
+    else:
+        with pytest.raises(Unparsable, match="nested more than 128 levels deep"):
+            partition.read(event(payload))
