@@ -353,7 +353,7 @@ FURTHER = [
         "schemas.codec:_count",
         "cursor.values < 0",
         "False",
-        "test_foreign_schemas.py -k 'bomb and blocks'",
+        "test_foreign_schemas.py -k 'bomb and two'",
     ),
     Mutant(
         "payloads: an index from the end is none",
