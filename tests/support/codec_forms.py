@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -197,8 +198,8 @@ def differential(count: int, seed: int) -> Compared:
                 data = damaged(rng, bytes_of(rng, node))
                 what, call = ("read nested", node.full_name, node.names, data), _reading_nested(node, data)
         began_s = time.perf_counter()
-        compiled = outcome(lambda call=call: call(flat, nested))
-        python = outcome(lambda call=call: call(FLAT, NESTED))
+        compiled = outcome(partial(call, flat, nested))
+        python = outcome(partial(call, FLAT, NESTED))
         slowest_s = max(slowest_s, time.perf_counter() - began_s)
         assert compiled == python, f"input {number} of seed {seed}: {what}: {compiled} as in use, {python} as Python"
         refused += compiled.startswith(("DecodeError", "Unicode", "Overflow"))
