@@ -58,13 +58,14 @@ docs: $(INSTALLED) ## Write docs/configuration.md from the keys that the code de
 	$(BIN)/python -m connectors.runtime.config_page > docs/configuration.md
 
 # mypyc turns these into machine code in place, where there is a C compiler; without one they run as they are (ADR 12).
-COMPILED := schemas/codec/flat.py
+COMPILED := schemas/codec/flat.py schemas/codec/nested.py
 
 $(READY): $(INSTALLED) $(COMPILED)
 	@find schemas -name '*.so' -delete
 	@rm -rf build
-	@MYPYC_OPT_LEVEL=3 $(BIN)/mypyc $(COMPILED) > .venv/mypyc.log 2>&1 && echo "compiled $(COMPILED)" \
-		|| echo "$(COMPILED) stays uncompiled, which costs speed and nothing else: see .venv/mypyc.log"
+	@for file in $(COMPILED); do \
+		MYPYC_OPT_LEVEL=3 $(BIN)/mypyc $$file > .venv/mypyc.log 2>&1 && echo "compiled $$file" \
+		|| echo "$$file stays uncompiled, which costs speed and nothing else: see .venv/mypyc.log"; done
 	@touch $@
 
 clean: ## Stop the Kafka of `byoc kafka up`, delete all that was installed, cached or stored

@@ -12,6 +12,7 @@ a key that is not declared is no error; `unknown` lists such keys, so that a wor
 Passwords are wrapped: printing, formatting or logging one shows `[hidden]`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -297,9 +298,12 @@ def _integer(text: str) -> int:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
         raise ValueError("must be a number") from None
+    if not math.isfinite(found):  # no time and no size is endless, and a timer for one raises
+        raise ValueError("must be a number")
+    return found
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def parse_connector(text: str, file_name: str) -> tuple[str, dict[str, str]]:
 def _json_config(text: str, file_name: str) -> dict[str, str]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"reading connector file {file_name}: no valid JSON ({error})") from error
     config = document
     if isinstance(document.get("config"), dict):
@@ -79,4 +79,6 @@ def _unescaped(text: str) -> str:
         code = match.group(1)
         return chr(int(code[1:], 16)) if len(code) == 5 else _ESCAPES.get(code, code)
 
-    return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", one, text)
+    unescaped = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", one, text)
+    # as Java writes it, a character beyond 16 bits is two escapes; half of one is no text, and nothing could send it
+    return unescaped.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

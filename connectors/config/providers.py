@@ -17,7 +17,7 @@ configuration. Here a provider must have one. Links are followed before a path i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -26,7 +26,6 @@ from connectors.config.definition import Referenced, invalid
 from connectors.config.properties import parse_properties
 from connectors.errors import ConfigError
 
-_REFERENCE: Final = re.compile(r"\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}")  # Kafka's own
 _PACKAGE: Final = "org.apache.kafka.common.config.provider."
 _BY_NAME: Final = {"file": "FileConfigProvider", "dir": "DirectoryConfigProvider", "env": "EnvVarConfigProvider"}
 
@@ -122,16 +121,34 @@ class ConfigProviders:
         return found
 
     def _value(self, text: str) -> str:
-        if not _REFERENCE.search(text):
-            return text
-        return Referenced(_REFERENCE.sub(self._look_up, text), text)
+        parts, at = [], 0
+        for start, end in _references(text):
+            parts += [text[at:start], self._look_up(text[start + 2 : end - 1])]
+            at = end
+        return Referenced("".join(parts) + text[at:], text) if at else text
 
-    def _look_up(self, reference: re.Match[str]) -> str:
-        name, path, key = reference.groups()
+    def _look_up(self, reference: str) -> str:
+        name, _, rest = reference.partition(":")
+        path, separated, key = rest.partition(":")
         provider = self._providers.get(name)
         if provider is None:
             raise Unresolved(f"there is no provider {name}; name it in config.providers of the worker")
-        return provider.get(path or "", key)
+        return provider.get(path, key) if separated else provider.get("", rest)
+
+
+def _references(text: str) -> Iterator[tuple[int, int]]:
+    """Where references begin and end: a name, a colon, what is looked up, and no brace in it; as Kafka finds them.
+
+    Kafka's pattern has three lazy parts and goes back over the text for each: 1,200 characters took it 26 s.
+    """
+    start = text.find("${")
+    while start >= 0:
+        end = text.find("}", start)
+        if end < 0:
+            return
+        if text.find(":", start, end) >= 0:
+            yield start, end + 1
+        start = text.find("${", end)
 
 
 def providers_of(properties: Mapping[str, str], environment: Mapping[str, str]) -> ConfigProviders:

@@ -13,16 +13,19 @@ a profile were its polling.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import confluent_kafka as ck
 
-from connectors.errors import RetriableError, TerminalError
+from connectors import clock
+from connectors.errors import ConnectorError, RetriableError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
 from connectors.kafka.records import Headers, ProducerRecord
 from schemas.kafka_settings import ABORTED_KEY, TRANSACTION_TIMEOUT_MS, transactional_producer
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _CALL_TIMEOUT_S: Final = 5.0  # one blocking call; a commit is repeated until it is settled or given up
 _ABORT_TIMEOUT_S: Final = 30.0
@@ -33,6 +36,15 @@ _FENCED: Final = frozenset(
         ck.KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own codes are spelled so
         ck.KafkaError.INVALID_PRODUCER_EPOCH,
         ck.KafkaError.PRODUCER_FENCED,
+    }
+)
+# They say that something went wrong before, and not what: a call after a final error, or in a failed transaction.
+_SYMPTOMS: Final = frozenset(
+    {
+        ck.KafkaError._FATAL,  # noqa: SLF001 - librdkafka's own codes are spelled so
+        ck.KafkaError._STATE,  # noqa: SLF001 - librdkafka's own codes are spelled so
+        ck.KafkaError._PURGE_QUEUE,  # noqa: SLF001 - librdkafka's own codes are spelled so
+        ck.KafkaError._PURGE_INFLIGHT,  # noqa: SLF001 - librdkafka's own codes are spelled so
     }
 )
 _TERMINAL: Final = frozenset(
@@ -75,6 +87,7 @@ class TransactionalProducer:
         self.bootstrap_servers = bootstrap_servers
         self.transactional_id = transactional_id
         self._given_up = threading.Event()
+        self._unanswered_s = 0.0
         self._producer: Any = ck.Producer(
             {
                 **(client or {}),
@@ -87,6 +100,14 @@ class TransactionalProducer:
                 "error_cb": _note_client_error,
             }
         )
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how long, in all, Kafka gave no answer to a call that was waited for.
+
+        It is counted by the time-outs of calls: a process that stood still does not take its pause for Kafka's absence.
+        """
+        return self._unanswered_s
 
     def init(self, timeout_s: float) -> None:
         """Take over the transactional id, within `timeout_s`; the caller decides whether to try again.
@@ -105,7 +126,7 @@ class TransactionalProducer:
         self.begin()
         for topic, count in partitions.items():
             for number in range(count):
-                self._producer.produce(topic, b"", ABORTED_KEY, number)
+                self._write_marker(topic, number)
         # only what has reached its partition makes the partition part of the transaction
         if not self.flush(timeout_s):
             raise RetriableError(
@@ -138,8 +159,11 @@ class TransactionalProducer:
         self._call("committing a transaction of", lambda: self._producer.commit_transaction(_CALL_TIMEOUT_S))
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until what was produced is at the brokers, still uncommitted; False when it is not in time."""
-        return int(self._producer.flush(timeout_s)) == 0
+        """Wait until what was produced is at the brokers, still uncommitted; False when it is not in time.
+
+        Raises as `commit`: the client tells of an error that is final by whichever call serves its events.
+        """
+        return int(self._once("flushing", lambda: self._producer.flush(timeout_s))) == 0
 
     def abort(self) -> None:
         """Drop the open transaction. Raises `Fenced`, `ProducerLost`."""
@@ -157,11 +181,14 @@ class TransactionalProducer:
         """
         self._producer = None  # the client's own close() would wait for a broker that may be away
 
+    def _write_marker(self, topic: str, number: int) -> None:
+        self._once("writing with", lambda: self._producer.produce(topic, b"", ABORTED_KEY, number))
+
     def _produce_waiting(self, topic: str, value: bytes | None, key: bytes | None, headers: Headers | None) -> None:
         while not self._given_up.is_set():
-            self._producer.poll(_QUEUE_FULL_POLL_S)
+            self._once("waiting for room in the queue of", lambda: self._producer.poll(_QUEUE_FULL_POLL_S))
             try:
-                self._producer.produce(topic, value, key, headers=headers)
+                self._once("writing with", lambda: self._producer.produce(topic, value, key, headers=headers))
             except BufferError:
                 continue
             return
@@ -169,11 +196,16 @@ class TransactionalProducer:
 
     def _call(self, doing: str, call: Callable[[], None], *, repeats: bool = True) -> None:
         """Make a blocking call. With `repeats`, until it gets an answer, or until `give_up`."""
+        waited = False
         while True:
+            began_s = clock.monotonic_s()
             try:
                 call()
             except ck.KafkaException as error:
                 translated = self._translated(doing, error)
+                waited = waited or type(translated) is RetriableError
+                if waited:
+                    self._unanswered_s += min(clock.monotonic_s() - began_s, _CALL_TIMEOUT_S)
                 again = repeats and type(translated) is RetriableError and not self._given_up.is_set()
                 if not again:
                     raise translated from error
@@ -181,22 +213,61 @@ class TransactionalProducer:
             else:
                 return
 
-    def _translated(self, doing: str, exception: ck.KafkaException) -> Exception:
-        error: Any = exception.args[0]
+    def _once(self, doing: str, call: Callable[[], T]) -> T:
+        """Make a call that does not repeat, and translate what it raises."""
+        try:
+            return call()
+        except ck.KafkaException as error:
+            raise self._translated(doing, error) from error
+
+    def _translated(self, doing: str, exception: ck.KafkaException) -> ConnectorError:
+        error = self._reason(exception.args[0])
         what = f"{doing} transactional id {self.transactional_id} at {self.bootstrap_servers}: {error.str()}"
-        if error.code() in _FENCED:
+        kind = kind_of(
+            error.code(), fatal=error.fatal(), abortable=error.txn_requires_abort(), retriable=error.retriable()
+        )
+        if kind is Fenced:
             return Fenced(
                 f"{what}; another worker has taken this task over, so this one stops: run one worker per group.id, and"
                 " restart this one if the other has gone"
             )
-        if error.code() in _TERMINAL:
+        if kind is TerminalError:
             remedy = _REMEDIES.get(error.code(), "check the rights of the client")
             return TerminalError(f"{what}; {remedy}, then restart the task")
-        if error.fatal():
-            return ProducerLost(what)
-        if error.txn_requires_abort():
-            return AbortNeeded(what)
-        return RetriableError(what) if error.retriable() else ProducerLost(what)
+        return kind(what)
+
+    def _reason(self, error: Any) -> Any:
+        """The error behind one that says only that the transaction, or the producer, has failed before.
+
+        The call in which that happened may have been none of ours: the client sends in the background. Its refusal to
+        begin a transaction names the error that it keeps. Where it has none, the transaction is open and stays so.
+        """
+        if error.code() not in _SYMPTOMS or self._producer is None:
+            return error
+        try:
+            self._producer.begin_transaction()
+        except ck.KafkaException as kept:
+            found: Any = kept.args[0]
+            return error if found.code() in _SYMPTOMS else found
+        return error
+
+
+def kind_of(code: int, *, fatal: bool, abortable: bool, retriable: bool) -> type[ConnectorError]:
+    """What an error of librdkafka is for the task, by its code and its three flags.
+
+    The code of a fencing decides, whatever the flags say: it comes as fatal (the coordinator refused), as abortable (a
+    partition refused) or with no flag. A producer that is taken for lost instead is replaced, and its replacement
+    fences whoever had fenced it.
+    """
+    if code in _FENCED:
+        return Fenced
+    if code in _TERMINAL:
+        return TerminalError
+    if fatal:
+        return ProducerLost
+    if abortable:
+        return AbortNeeded
+    return RetriableError if retriable else ProducerLost
 
 
 def _note_client_error(error: Any) -> None:

@@ -64,12 +64,12 @@ def reader_for(schema: dict[str, Any], record_type: type[Any]) -> Reader:
     return read
 
 
-def dict_reader_for(schema: dict[str, Any]) -> DictReader:
-    """Avro binary -> (field values by name, position behind them) for a schema that others wrote.
+def flat_reader(name: str, names: list[str], kinds: bytes) -> DictReader:
+    """Avro binary -> (field values by name, position behind them) for a record `name` with fields of these kinds.
 
-    The reader raises `DecodeError`. Raises `NotImplementedError` like `writer_for`.
+    The reader raises `DecodeError`.
     """
-    kinds, names, name, read_fields = _kinds_of(schema), _names_of(schema), schema["name"], flat.read_fields
+    read_fields = flat.read_fields
 
     def read(data: bytes) -> tuple[dict[str, Any], int]:
         try:

@@ -25,8 +25,11 @@ _HALF: Final = 0x7FFFFFFFFFFFFFFF
 
 
 def long_bytes(value: int) -> bytes:
-    """Avro's zig-zag variable-length form of a 64-bit integer."""
-    short: i64 = value
+    """Avro's zig-zag variable-length form of a 64-bit integer. Raises `OverflowError` for one that has more bits."""
+    try:
+        short: i64 = value
+    except ValueError:  # compiled, this is where a number of more than 64 bits ends; as Python, it is below
+        raise OverflowError("a number of more than 64 bits cannot be written") from None
     number: i64 = (short << 1) ^ (short >> 63)
     if 0x7FFFFFFFF < number < 0x40000000000:  # six bytes: a time in epoch ms
         spread: int = (
@@ -39,6 +42,10 @@ def long_bytes(value: int) -> bytes:
             | 0x8080808080
         )
         return spread.to_bytes(6, "little")
+    if (
+        number >= 0x40000000000 and (value if value >= 0 else ~value).bit_length() > 63
+    ):  # rare: no time, length or count is so large
+        raise OverflowError("a number of more than 64 bits cannot be written")
     out = bytearray()
     while number & ~0x7F:
         out.append(number & 0x7F | 0x80)
@@ -68,8 +75,8 @@ def read_long(data: bytes, at: i64) -> tuple[i64, i64]:
         if byte < 0x80:
             return ((number >> 1) & _HALF) ^ -(number & 1), at
         shift += 7
-        if shift > 63:
-            raise DecodeError(f"a number before {at} has more than 64 bits")
+        if shift == 63 and data[at] > 1:  # the tenth byte has room for one bit
+            raise DecodeError(f"a number at {at} has more than 64 bits")
 
 
 def read_fields(data: bytes, start: int, kinds: bytes, unpack_double: Any) -> tuple[list[Any], int]:
@@ -95,9 +102,9 @@ def read_fields(data: bytes, start: int, kinds: bytes, unpack_double: Any) -> tu
                 kind -= NULLABLE
             if kind <= BYTES:
                 length, at = read_long(data, at)
-                end: i64 = at + length
-                if length < 0 or end > len(data):
+                if length < 0 or length > len(data) - at:  # `at + length` could be beyond 64 bits
                     raise DecodeError(f"reading {length} bytes at {at}: the record ends at {len(data)}")
+                end: i64 = at + length
                 found = data[at:end]
                 values.append(found.decode() if kind == STRING else found)
                 at = end
@@ -105,10 +112,10 @@ def read_fields(data: bytes, start: int, kinds: bytes, unpack_double: Any) -> tu
                 number, at = read_long(data, at)
                 values.append(number)
             elif kind == BOOLEAN:
-                values.append(data[at] == 1)
+                values.append(_read_flag(data, at))
                 at += 1
             elif kind == DOUBLE:
-                if at + 8 > len(data):
+                if len(data) - at < 8:
                     raise DecodeError(f"reading a number at {at}: the record ends at {len(data)}")
                 values.append(unpack_double(data, at)[0])
                 at += 8
@@ -120,6 +127,13 @@ def read_fields(data: bytes, start: int, kinds: bytes, unpack_double: Any) -> tu
     return values, at
 
 
+def _read_flag(data: bytes, at: i64) -> bool:
+    flag: i64 = data[at]
+    if flag > 1:
+        raise DecodeError(f"{flag} at {at} is neither true nor false")
+    return flag == 1
+
+
 def _read_strings(data: bytes, at: i64) -> tuple[list[str], i64]:
     found: list[str] = []
     while True:
@@ -129,18 +143,23 @@ def _read_strings(data: bytes, at: i64) -> tuple[list[str], i64]:
         if count < 0:  # a block may carry its size in bytes, so that readers can skip it
             count = -count
             _, at = read_long(data, at)
+        if count < 0 or count > len(data) - at:  # a string takes a byte at least; -(-2^63) has no 64 bits
+            raise DecodeError(f"reading a block at {at}: more strings than bytes, the record ends at {len(data)}")
         while count > 0:
             length, at = read_long(data, at)
-            end: i64 = at + length
-            if length < 0 or end > len(data):
+            if length < 0 or length > len(data) - at:
                 raise DecodeError(f"reading {length} bytes at {at}: the record ends at {len(data)}")
+            end: i64 = at + length
             found.append(data[at:end].decode())
             at = end
             count -= 1
 
 
 def write_fields(header: bytes, kinds: bytes, values: tuple[Any, ...]) -> bytes:
-    """`header`, and the values in Avro binary. Raises `TypeError` or `AttributeError` for a value of another type."""
+    """`header`, and the values in Avro binary. Raises `TypeError` or `AttributeError` for a value of another type.
+
+    Raises `OverflowError` for a number of more than 64 bits, `UnicodeEncodeError` for half of a surrogate pair.
+    """
     parts: list[bytes] = [header]
     index: i64 = 0
     for kind_of_field in kinds:
@@ -187,6 +206,8 @@ def _write_other(parts: list[bytes], kind: i64, value: Any) -> None:
 
 def _write_strings(parts: list[bytes], items: list[str]) -> None:
     """One block and the end."""
+    if type(items) is not list:  # compiled, the call has refused it; as Python, a text would be written by its letters
+        raise TypeError(f"{type(items).__name__} is no list")
     if items:
         parts.append(long_bytes(len(items)))
         for item in items:

@@ -16,6 +16,7 @@ import msgspec
 from schemas import records
 from schemas.codec import catalogue, compiled
 from schemas.codec.errors import DecodeError
+from schemas.codec.foreign import SchemaError, foreign_record
 
 SINGLE_OBJECT = b"\xc3\x01"
 CONFLUENT = 0x00
@@ -50,7 +51,9 @@ class Codec:
                 raise DecodeError(f"reading {self.record_type.__name__}: fingerprint {found} is no version of it")
             return self._resolved(writer, data, _HEADER_LENGTH)
         if len(data) > 5 and data[0] == CONFLUENT:
-            return self._resolved(self._registered(int.from_bytes(data[1:5], "big")), data, 5)
+            writer = self._registered(int.from_bytes(data[1:5], "big"))
+            self._check_bounds(writer, data[5:])
+            return self._resolved(writer, data, 5)
         raise DecodeError(
             f"reading {self.record_type.__name__}: {len(data)} bytes starting {data[:2].hex() or 'nothing'} are neither"
             " Avro single-object encoding (c301) nor the Confluent wire format (00)"
@@ -68,6 +71,13 @@ class Codec:
             raise DecodeError(
                 f"reading {self.record_type.__name__}: the schema registry knows no schema {schema_id}"
             ) from error
+
+    def _check_bounds(self, writer: Any, data: bytes) -> None:
+        """Read once within bounds what another schema wrote: fastavro, which resolves it, has none."""
+        try:
+            foreign_record(writer).read(data)
+        except (SchemaError, DecodeError) as error:
+            raise DecodeError(f"reading {self.record_type.__name__}: {error}") from error
 
     def _resolved(self, writer: Any, data: bytes, at: int) -> Any:
         try:

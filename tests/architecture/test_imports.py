@@ -21,7 +21,6 @@ IMPORTERS: dict[str, dict[str, str]] = {
     "aiokafka": {"streams": "streams/runtime/"},
     "fastavro": {
         "schemas": "schemas/codec/",
-        "connectors": "connectors/pubsub/converters/payload.py",
         "simulator": "simulator/events/event_schema.py",
     },
     "faust": {"streams": "streams/"},

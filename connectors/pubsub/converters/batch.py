@@ -72,7 +72,8 @@ class BatchConverter:
         """Append the records of `batch.events[start:]`; return the index of the first event that is not converted.
 
         That is the number of events, or the index of an event whose schema is not known. An unreadable event becomes a
-        dead letter; raises `TaskFailed` instead when errors are not tolerated. `received_at_ms` is epoch ms.
+        dead letter; raises `TaskFailed` instead when errors are not tolerated. `received_at_ms` is epoch ms. Nothing
+        else is raised, whatever an event holds: from the choice of the converter to the record it is one guarded call.
         """
         events = batch.events
         add = batch.records.append
@@ -80,12 +81,12 @@ class BatchConverter:
         for index in range(start, len(events)):
             consumer_event = events[index]
             event = consumer_event.event
-            if event.schema_id != read_id:
-                read_id, schema = event.schema_id, self._known_schema(event.schema_id)
-                convert = self._converter_for(schema).convert if schema is not None else None
-            if schema is None or convert is None:
-                return index
             try:
+                if event.schema_id != read_id:
+                    read_id, convert, schema = event.schema_id, None, self._known_schema(event.schema_id)
+                    convert = self._converter_for(schema).convert if schema is not None else None
+                if schema is None or convert is None:
+                    return index
                 record, happened_at_ms = convert(consumer_event.replay_id, event, schema, received_at_ms)
             except Unreadable as error:
                 self.give_up(consumer_event, batch, stage=error.stage, error="Unreadable", reason=str(error))
@@ -94,11 +95,24 @@ class BatchConverter:
                 stage = Stage.VALUE_CONVERTER
                 self.give_up(consumer_event, batch, stage=stage, error="PayloadError", reason=str(error))
                 continue
+            except Exception as error:  # of whatever kind: what one event provokes costs that event and no other
+                self._give_up_unforeseen(consumer_event, batch, error)
+                read_id = None  # it may have been the choice of the converter that failed
+                continue
             add(record)
             batch.mirrored += 1
             if happened_at_ms is not None:
                 batch.newest_event_at_ms = happened_at_ms
         return len(events)
+
+    def _give_up_unforeseen(self, consumer_event: pb.ConsumerEvent, batch: Batch, error: Exception) -> None:
+        """Nobody thought of this error (RecursionError, MemoryError …). Its text may quote the payload."""
+        name, trace = type(error).__name__, error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f" in {trace.tb_frame.f_code.co_name}" if trace is not None else ""
+        reason = f"converting {len(consumer_event.event.payload)} bytes ended with {name}{where}"
+        self.give_up(consumer_event, batch, stage=Stage.VALUE_CONVERTER, error=name, reason=reason)
 
     def give_up(self, consumer_event: pb.ConsumerEvent, batch: Batch, *, stage: Stage, error: str, reason: str) -> None:
         """Append the dead letter of one event. Raises `TaskFailed` when errors are not tolerated."""

@@ -2,22 +2,22 @@
 
 A payload is bare Avro binary (no container, no magic byte), written with the schema that its event names.
 
-Platform events are flat: numbers, strings and their nullable forms. Every event passes here, so the reader for flat
-events is compiled, as for our own records. fastavro reads anything else, such as the nested records of change events; a
-property test compares the two. No other module of `connectors` imports fastavro.
+Schema and payload come from outside and may be anything. Both are read by `schemas.codec.foreign`, within bounds of
+depth and number; values of logical types stay what is written (a date is a number), so none is out of range. Platform
+events are flat, and every event passes here: their reader is compiled.
 """
 
-import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import fastavro
-
 from connectors.pubsub.converters.bitmaps import Field
-from schemas.codec.compiled import DictReader, dict_reader_for
+from schemas.codec import nested
+from schemas.codec.compiled import DictReader
 from schemas.codec.errors import DecodeError
+from schemas.codec.foreign import SchemaError, foreign_record
+from schemas.codec.nested import Node
 
 PayloadReader = Callable[[bytes], dict[str, Any]]
 
@@ -46,67 +46,44 @@ class WriterSchema:
 
 def writer_schema(schema_json: str) -> WriterSchema:
     """The schema of this JSON text. Raises `PayloadError` when it is not a usable Avro record schema."""
-    named: dict[str, Any] = {}
     try:
-        schema = fastavro.parse_schema(json.loads(schema_json), named_schemas=named)
-    except Exception as error:  # fastavro raises what the damage leads to: KeyError, SchemaParseException, TypeError …
+        record = foreign_record(json.loads(schema_json))
+    except SchemaError as error:
+        raise PayloadError(f"parsing the Avro schema: {error}") from error
+    except (ValueError, RecursionError) as error:  # no JSON, or JSON that is nested a thousand deep
         raise PayloadError(f"parsing the Avro schema: {type(error).__name__}") from error
-    if not isinstance(schema, dict) or schema.get("type") != "record":
-        raise PayloadError("parsing the Avro schema: it is not a record")
-    full_name = str(schema["name"])
     return WriterSchema(
-        name=full_name.rpartition(".")[2],
-        full_name=full_name,
+        name=record.node.full_name.rpartition(".")[2],
+        full_name=record.node.full_name,
         text=schema_json,
-        fields=_fields(schema, named),
-        read=_reader(schema),
+        fields=_fields(record.node),
+        read=_reader(record.read),
     )
 
 
-def _reader(schema: Any) -> PayloadReader:
-    try:
-        return _flat_reader(dict_reader_for(schema))
-    except NotImplementedError:
-        return _any_reader(schema)
-
-
-def _fields(record: Mapping[str, Any], named: Mapping[str, Any]) -> tuple[Field, ...]:
+def _fields(record: Node) -> tuple[Field, ...]:
     """The fields in schema order, one level of nesting deep: bitmaps know no more."""
     return tuple(
-        Field(field["name"], tuple(Field(inner["name"]) for inner in _inner(field["type"], named)))
-        for field in record["fields"]
+        Field(name, tuple(Field(inner) for inner in _inner(part)))
+        for name, part in zip(record.names, record.parts, strict=True)
     )
 
 
-def _inner(kind: Any, named: Mapping[str, Any]) -> list[Any]:
-    """The fields of the record that a value of this type may be: a record, a name of one, or a union with one."""
-    for branch in kind if isinstance(kind, list) else [kind]:
-        found = named.get(branch) if isinstance(branch, str) else branch
-        if isinstance(found, dict) and found.get("type") == "record":
-            return list(found["fields"])
+def _inner(node: Node) -> list[str]:
+    """The names of the fields of the record that a value of this type may be."""
+    for branch in node.parts if node.kind == nested.UNION else [node]:
+        if branch.kind == nested.RECORD:
+            return branch.names
     return []
 
 
-def _flat_reader(read_fields: DictReader) -> PayloadReader:
+def _reader(read_fields: DictReader) -> PayloadReader:
     def read(payload: bytes) -> dict[str, Any]:
         try:
             value, at = read_fields(payload)
         except DecodeError as error:
             raise PayloadError(f"decoding {len(payload)} Avro bytes: {type(error.__cause__).__name__}") from error
         _check_end(at, payload)  # also finds a string that is cut off: slices never raise
-        return value
-
-    return read
-
-
-def _any_reader(schema: Any) -> PayloadReader:
-    def read(payload: bytes) -> dict[str, Any]:
-        stream = io.BytesIO(payload)
-        try:
-            value: dict[str, Any] = fastavro.schemaless_reader(stream, schema, None)
-        except Exception as error:  # as above
-            raise PayloadError(f"decoding {len(payload)} Avro bytes: {type(error).__name__}") from error
-        _check_end(stream.tell(), payload)
         return value
 
     return read

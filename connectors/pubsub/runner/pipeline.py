@@ -144,14 +144,17 @@ class ConversionPipeline:
             await self._schemas.get(schema_id)
         except RpcError as error:
             return error.fault
-        except PayloadError as error:
-            return Fault(action=Action.UNCLEAR, what=f"reading schema {schema_id}: {error}")
         except SchemaRefused as error:
             return Fault(action=Action.UNCLEAR, what=str(error))
         except RetriableError as error:
             return Fault(action=Action.RETRY, what=str(error), pause_s=error.retry_after_s or 0.0)
         except TerminalError as error:
             return Fault(action=Action.FAIL, what=str(error))
+        except (
+            Exception
+        ) as error:  # what a schema provokes is about the events that name it, and ends no task by itself
+            what = str(error) if isinstance(error, PayloadError) else type(error).__name__
+            return Fault(action=Action.UNCLEAR, what=f"reading schema {schema_id}: {what}")
         return None
 
     async def _fetch_schema(self, schema_id: str) -> WriterSchema:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # Enough to make the cost of a commit vanish (1 ms in 100), few enough that the broker sees steady, moderate batches.
 MAX_RECORDS: Final = 5_000
+_EXPIRED_SHARE: Final = 0.8  # of a transaction's time; the calls that are counted begin up to 5 s after Kafka is away
 _ABORTS: Final = 5
 _ABORT_PAUSE_S: Final = 0.5
 
@@ -97,7 +98,7 @@ class TransactionWriter:
         position = self._position_record(batches)
         if position is None and not any(batch.records for batch in batches):
             return None  # an empty transaction is never committed
-        opened_s = clock.monotonic_s()
+        unanswered_s = self._producer.unanswered_s
         try:
             for attempt in range(1, _ABORTS + 1):
                 try:
@@ -108,12 +109,15 @@ class TransactionWriter:
                     await asyncio.sleep(_ABORT_PAUSE_S * attempt)
                     await loop.run_in_executor(self._thread, self._abort_and_begin)
         except Fenced as error:
-            open_s = clock.monotonic_s() - opened_s
-            if open_s < self._transaction_timeout_s:
+            away_s = self._producer.unanswered_s - unanswered_s
+            if away_s < _EXPIRED_SHARE * self._transaction_timeout_s:
                 raise
-            # The brokers end a transaction that is open for too long, and fence its producer: most likely Kafka was
-            # away. If somebody did take over, a new producer fences them in turn; one owner remains.
-            raise ProducerLost(f"{error}; its transaction was open for {open_s:.0f} s and has expired") from error
+            # The brokers end a transaction that is open for too long, and fence its producer: Kafka was away for that
+            # long. If somebody did take over, a new producer fences them in turn; one owner remains. The time in which
+            # this process stood still does not count: then somebody else most likely has the task.
+            raise ProducerLost(
+                f"{error}; Kafka gave no answer for {away_s:.0f} s and its transaction expired"
+            ) from error
         except TerminalError:
             # readers must not wait behind records that will never be committed
             with suppress(ConnectorError):

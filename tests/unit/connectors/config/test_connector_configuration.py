@@ -1,8 +1,11 @@
 """Configuration: files, keys, and errors that name every wrong key and no secret."""
 
 import logging
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.config.definition import ConfigDef, Key, Password, Type, at_least, one_of
 from connectors.config.properties import parse_connector, parse_properties
@@ -228,3 +231,33 @@ def test_listeners_name_the_rest_address(listeners, address):
 def test_wrong_worker_properties_are_named(properties, named):
     with pytest.raises(ConfigError, match=named):
         worker_settings(properties)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999"])
+def test_a_number_has_an_end(text):
+    keys = ConfigDef(Key("pause.s", Type.DOUBLE, doc="A pause."))
+    with pytest.raises(ConfigError, match=r"for configuration pause\.s: must be a number"):
+        keys.parse({"pause.s": text}, subject="x")
+
+
+def test_a_character_of_two_escapes_is_one_and_half_of_one_is_still_text():
+    found = parse_properties(r"a=\ud83d\ude00" + "\n" + r"b=x\ud83d")
+    assert found == {"a": "😀", "b": "x\ufffd"}
+
+
+def test_a_document_that_is_nested_too_deep_is_named():
+    with pytest.raises(ConfigError, match="no valid JSON"):
+        parse_connector('{"a":' * 100_000, "x.json")
+
+
+@given(st.text())
+def test_any_text_is_read_as_properties(text):
+    for key, value in parse_properties(text).items():
+        (key + value).encode()
+
+
+@pytest.mark.parametrize("piece", ["\\", "a ", " ", "=", "\\\n", "a\\ ", "\\u12", " \t:", "\\\\ "])
+def test_long_properties_are_read_at_once(piece):
+    began_s = time.perf_counter()
+    parse_properties("a" + piece * (100_000 // len(piece)))
+    assert time.perf_counter() - began_s < 1

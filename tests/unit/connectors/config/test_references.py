@@ -1,9 +1,14 @@
 """References in configurations: what they give, what they may not read, and that what they gave is never shown."""
 
+import contextlib
 import io
 import logging
+import re
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.config.definition import ConfigDef, Key, Referenced, Type, at_least
 from connectors.config.properties import parse_properties
@@ -167,3 +172,28 @@ def test_without_providers_there_are_no_references():
 def test_the_example_of_the_documents_is_one_that_is_taken():
     text = (ROOT / "docs" / "source.md").read_text().split("```properties\n")[1].split("```")[0]
     assert providers_of(parse_properties(text), {})
+
+
+KAFKAS_PATTERN = re.compile(r"\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}")
+
+
+class _Echo:
+    """Gives what it is asked for."""
+
+    def get(self, path, key):
+        return f"<{path}|{key}>"
+
+
+@given(st.text("${}:a\n", max_size=24))
+def test_references_are_those_that_kafkas_pattern_finds(text):
+    expected = KAFKAS_PATTERN.sub(lambda found: f"<{found[2] or ''}|{found[3]}>", text)
+    names = {found[1] for found in KAFKAS_PATTERN.finditer(text)}
+    assert resolved(ConfigProviders({name: _Echo() for name in names}), text) == expected
+
+
+@pytest.mark.parametrize("piece", ["${${:::", "${", "${a", "${:", "${a:b", "${}", ":", "$", "${${:::}"])
+def test_a_long_text_of_half_references_is_read_at_once(piece):
+    began_s = time.perf_counter()
+    with contextlib.suppress(ConfigError):
+        resolved(ConfigProviders({}), piece * (100_000 // len(piece)))
+    assert time.perf_counter() - began_s < 1

@@ -130,3 +130,11 @@ def test_every_version_can_be_read_by_the_next(record_type):
             fastavro.schemaless_writer(out, old.parsed, value)
             out.seek(0)
             fastavro.schemaless_reader(out, old.parsed, newest)
+
+
+def test_what_another_schema_of_a_registry_wrote_is_read_within_bounds():
+    """fastavro would follow it until its stack is at an end, and the process with it."""
+    chain = {"type": "record", "name": "Chain", "fields": [{"name": "next", "type": ["null", "Chain"]}]}
+    codec = Codec(records.OutboundEvent, {7: fastavro.parse_schema(chain, named_schemas={})}.__getitem__)
+    with pytest.raises(DecodeError, match="nested more than"):
+        codec.decode(b"\x00\x00\x00\x00\x07" + b"\x02" * 200 + b"\x00")

@@ -1,6 +1,5 @@
 """The loops of the codec mean the same compiled and as Python, also for what is damaged or does not fit."""
 
-import importlib.util
 from pathlib import Path
 from struct import Struct
 from types import ModuleType
@@ -10,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import DecodeError, flat
+from schemas.codec import DecodeError, flat, nested
+from tests.support.codec_forms import FLAT
 from tests.support.sources import ROOT
 
 SOURCE = ROOT / "schemas" / "codec" / "flat.py"
@@ -25,23 +25,17 @@ VALUES = {
 }
 
 
-def uncompiled() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("flat_as_python", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-PYTHON = uncompiled()
+PYTHON = FLAT
 BOTH = [pytest.param(flat, id="in use"), pytest.param(PYTHON, id="as Python")]
 
 
-def test_what_is_compiled_is_the_source() -> None:
-    if flat.__file__ == str(SOURCE):
-        pytest.skip("schemas/codec/flat.py is not compiled here")
-    assert Path(flat.__file__).stat().st_mtime >= SOURCE.stat().st_mtime, "run make: the compiled flat.py is outdated"
+@pytest.mark.parametrize("module", [flat, nested], ids=["flat", "nested"])
+def test_what_is_compiled_is_the_source(module: ModuleType) -> None:
+    source = SOURCE.with_stem(module.__name__.rpartition(".")[2])
+    if module.__file__ == str(source):
+        pytest.skip(f"{source} is not compiled here")
+    assert module.__file__ is not None
+    assert Path(module.__file__).stat().st_mtime >= source.stat().st_mtime, f"run make: {source.name} is newer"
 
 
 @st.composite

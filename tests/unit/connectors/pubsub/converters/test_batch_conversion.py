@@ -139,3 +139,87 @@ def test_the_schema_of_an_event_decides_which_converter_it_goes_to(settings, top
     assert [topic for topic, _ in destinations(batch)] == topics
     raw = [value for topic, value, _, _ in batch.records if topic == "raw"]
     assert set(raw) <= {consumer_event.event.payload for consumer_event in batch.events}
+
+
+DEEP = '{"conversationIdentifier":"c","x":' + "[" * 100_000 + "]" * 100_000 + "}"
+NESTED_TYPES = {
+    "record": {"type": "record", "name": "In", "fields": [{"name": "n", "type": "long"}]},
+    "enum": {"type": "enum", "name": "E", "symbols": ["A"]},
+    "array": {"type": "array", "items": "long"},
+    "map": {"type": "map", "values": "long"},
+    "fixed": {"type": "fixed", "name": "F", "size": 2},
+    "logical type": {"type": "long", "logicalType": "timestamp-millis"},
+    "annotated string": {"type": "string", "avro.java.string": "String"},
+}
+
+
+@pytest.mark.parametrize("tolerate_errors", [True, False])
+def test_json_that_is_nested_too_deep_costs_its_event_only(tolerate_errors):
+    batch = batch_of(event(1), event(2, payload=DEEP), event(3))
+    if not tolerate_errors:
+        with pytest.raises(TaskFailed, match="RecursionError"):
+            converter(tolerate_errors=False).convert(batch, 0, 0)
+        return
+    assert converter().convert(batch, 0, 0) == 3
+    assert destinations(batch) == [("events", "uuid-1"), ("dead", "uuid-2"), ("events", "uuid-3")]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("kind", NESTED_TYPES)
+def test_a_nullable_type_of_any_kind_behind_flat_fields_is_no_hindrance(kind, mode):
+    """It was `unhashable type`, which ended the task."""
+    schema = {
+        "type": "record",
+        "name": "Byoc__e",
+        "fields": [*FIELDS, {"name": "N", "type": ["null", NESTED_TYPES[kind]]}],
+    }
+    known = writer_schema(json.dumps(schema))
+    one = event(1)
+    one.event.payload += b"\x00"
+    chosen = ConversionSettings(
+        mode=mode,
+        events_topic="events",
+        fields=FieldNames(event_type="EventType__c", payload="EventPayload__c"),
+        raw=RawOptions(topic="raw"),
+    )
+    batch = batch_of(one)
+    done = BatchConverter(
+        converter_for=converter_for(chosen, TOPIC, ORG_ID),
+        known_schema=lambda _: known,
+        headers=EventHeaders(TOPIC, ORG_ID),
+        errors=ERRORS,
+        tolerate_errors=True,
+    ).convert(batch, 0, 0)
+    assert (done, batch.mirrored, batch.dead_letters) == (1, 1, 0)
+
+
+class _Failing:
+    """A converter that nobody foresaw."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def convert(self, *_):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("secret"), RecursionError("secret"), MemoryError(), OverflowError("secret")]
+)
+@pytest.mark.parametrize("at", ["choice", "conversion"])
+def test_whatever_an_event_provokes_is_its_dead_letter(error, at):
+    def choose(schema):
+        if at == "choice":
+            raise error
+        return _Failing(error)
+
+    batch = batch_of(event(1), event(2), event(3, "Other__e"))
+    done = BatchConverter(
+        converter_for=choose,
+        known_schema=lambda _: writer_schema(json.dumps(SCHEMAS["Byoc__e"])),
+        headers=EventHeaders(TOPIC, ORG_ID),
+        errors=ERRORS,
+        tolerate_errors=True,
+    ).convert(batch, 0, 0)
+    assert (done, batch.dead_letters) == (3, 3)
+    assert all(type(error).__name__ in str(headers) and "secret" not in str(headers) for *_, headers in batch.records)
