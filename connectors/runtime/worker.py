@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 25.0
 
-# Measured with one broker: 27 files and sockets of a worker with a source, 13 more for each sink. Each further broker
+# Measured with one broker: 23 files and sockets of a worker with a source, 13 more for each sink. Each further broker
 # costs two for each client of a task.
 _OWN_DESCRIPTORS = 64
 _TASK_DESCRIPTORS = 48

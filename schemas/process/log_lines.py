@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from schemas.process.descriptors import ran_out
 from schemas.process.text import one_line, without_userinfo
 
 # The Kafka client's own lines come through this logger and not raw to stderr: each client gets it as `logger`.
@@ -27,8 +28,11 @@ class FieldFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, and those of a stack trace."""
         record.message = record.getMessage()
+        told = ran_out(record.exc_info[1]) if record.exc_info and record.exc_info[1] is not None else None
         record.asctime = self.formatTime(record, self.datefmt)
         head = one_line(self._clean(self.formatMessage(record)))
+        if told is not None:
+            head = f"{head} remedy={told!r}"  # the libraries that log such an error do not know the limit
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         traces = [text for text in (record.exc_text, record.stack_info) if text]
