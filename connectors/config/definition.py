@@ -302,8 +302,8 @@ def _value_of(key: Key, text: str | None) -> tuple[Any, str | None]:
         return key.default, None
     if key.type is Type.PASSWORD and HIDDEN in text:
         return None, (
-            f"Invalid value {HIDDEN} for configuration {key.name}: that is how a secret is shown; give the secret itself"
-            " or a reference such as ${env:NAME}"
+            f"Invalid value {HIDDEN} for configuration {key.name}: that is how a secret is shown; give the secret"
+            " itself or a reference such as ${env:NAME}"
         )
     try:
         value = _PARSERS[key.type](str(text).strip())

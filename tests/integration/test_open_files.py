@@ -1,7 +1,6 @@
 """Few file descriptors: one clear message before anything starts, and a remedy in the log when they run out."""
 
 import asyncio
-import os
 import resource
 import subprocess
 import sys
@@ -58,7 +57,7 @@ async def test_connect_names_the_limit_before_it_starts(kafka: TestBroker, catal
 
 
 def open_files(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 @pytest.mark.parametrize("partitions", [1, 8])

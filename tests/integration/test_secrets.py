@@ -1,4 +1,4 @@
-"""Secrets of a worker: in no answer of any endpoint, in no log line, no metric and no trace, whoever sends them back."""
+"""Secrets of a worker: in no answer of any endpoint, no log line, metric or trace, whoever sends them back."""
 
 import asyncio
 import io

@@ -43,10 +43,8 @@ def test_no_text_of_others_begins_a_line(record, end: str):
 
 
 def test_the_lines_of_a_trace_begin_with_a_tab():
-    try:
-        raise ValueError(f"c1\n{FORGED}\r{FORGED}\x1b[2J")
-    except ValueError as error:
-        first, *further = lines_of({"msg": "m", "exc_info": (type(error), error, error.__traceback__)})
+    error = ValueError(f"c1\n{FORGED}\r{FORGED}\x1b[2J")
+    first, *further = lines_of({"msg": "m", "exc_info": (ValueError, error, None)})
     assert first.endswith("x m")
     assert all(line.startswith("\t") for line in further)
     assert f"\t{FORGED}\\r{FORGED}\\u001b[2J" in further
