@@ -1,7 +1,7 @@
 """Files with message texts or secrets: only their owner may read them, from the moment they exist."""
 
 import os
-from io import FileIO
+from io import BufferedWriter
 from pathlib import Path
 from typing import Final
 
@@ -20,20 +20,18 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def append_privately(path: Path) -> FileIO:
+def append_privately(path: Path) -> BufferedWriter:
     """Open a file for appending that only its owner can read; one that exists loses the rights of others.
 
-    Unbuffered: what is written is with the operating system when the call returns. Raises `OSError`.
+    Raises `OSError`.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     os.fchmod(descriptor, FILE_MODE)
-    return FileIO(descriptor, "ab")
+    return os.fdopen(descriptor, "ab")
 
 
 def write_privately(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read, in the place of what it held. Raises `OSError`."""
     with append_privately(path) as file:
         file.truncate(0)
-        rest = memoryview(content)
-        while rest:
-            rest = rest[file.write(rest) :]
+        file.write(content)

@@ -4,7 +4,7 @@ The file is the partner's memory: it is read at the start, so that a repeat is k
 holds message texts, so only its owner can read it.
 """
 
-from io import FileIO
+from io import BufferedWriter
 from pathlib import Path
 
 import msgspec
@@ -50,6 +50,7 @@ class ReceivedLog:
             repeat=delivery.delivery_id in self._seen,
         )
         self._file.write(msgspec.json.encode(line) + b"\n")
+        self._file.flush()
         self._seen.add(delivery.delivery_id)
         return line
 
@@ -62,7 +63,7 @@ class ReceivedLog:
         """Close the file."""
         self._file.close()
 
-    def _open(self) -> FileIO:
+    def _open(self) -> BufferedWriter:
         private_folder(self._path.parent)
         content = self._path.read_bytes() if self._path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]

@@ -106,7 +106,7 @@ class Child:
     def last_words(self) -> str:
         """Return the last line that it wrote, for an error message."""
         lines = [line for line in self._output().splitlines() if line.strip()]
-        return lines[-1] if lines else f"it wrote nothing to {self.log_file}"
+        return lines[-1].strip() if lines else f"it wrote nothing to {self.log_file}"
 
     def _output(self) -> str:
         with self.log_file.open("rb") as log:
