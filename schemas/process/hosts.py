@@ -1,8 +1,8 @@
-"""Which `Host` headers a web server of ours answers to: the guard against DNS rebinding. Pure.
+"""Which `Host` headers a web server of ours answers to: the guard against DNS rebinding.
 
 A web page of anybody can have a browser ask a server that only the browser can reach: the page's own name is made to
 point there. The browser then sends that name as `Host`, so a server that knows its names can refuse. An address cannot
-be made to point elsewhere, so where all addresses are served, every address is ours.
+be made to point elsewhere, so where all addresses are served, every address is ours. Pure.
 """
 
 import ipaddress
