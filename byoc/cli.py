@@ -13,6 +13,9 @@ from typing import Any
 import click
 
 from byoc.errors import ByocError
+from schemas.process.descriptors import TooFewDescriptors, ran_out
+from schemas.process.log_lines import configure
+from schemas.process.text import one_line, without_userinfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,19 @@ class CommandGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a `ByocError` becomes one line on stderr and exit code 1."""
+        """Run the command; a `ByocError`, or too few open files, becomes one line on stderr and exit code 1."""
+        configure("WARNING")  # `connect` and `streams` do it again, with their level
         try:
             return super().invoke(ctx)
         except ByocError as error:
+            raise click.ClickException(one_line(without_userinfo(str(error)))) from None
+        except TooFewDescriptors as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            told = ran_out(error)
+            if told is None:
+                raise
+            raise click.ClickException(told) from None
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

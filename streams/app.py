@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterable
 from pathlib import Path
 
+from schemas.process.hosts import OwnHosts
 from schemas.topics import STATE_TABLES, Topics
 from streams import clock
 from streams.metrics import Metrics
@@ -13,7 +14,10 @@ from streams.runtime.ticket import Ticket
 from streams.runtime.timers import Timers
 from streams.settings import StreamsSettings
 from streams.state.tables import Tables
+from streams.web.hosts import only_for
 from streams.web.queries import add_queries
+
+HOSTS_SETTING = "BYOC_WEB_ALLOWED_HOSTS (--web-allowed-hosts)"
 
 
 def create_app(settings: StreamsSettings, web_port: int) -> ExactlyOnceApp:
@@ -49,6 +53,7 @@ def create_app(settings: StreamsSettings, web_port: int) -> ExactlyOnceApp:
 def _faust_app(settings: StreamsSettings, topics: Topics, web_port: int) -> ExactlyOnceApp:
     data_dir = Path(settings.data_dir) / f"{settings.app_id}-{os.getpid()}"
     data_dir.mkdir(parents=True, exist_ok=True)
+    hosts = OwnHosts(settings.web_host, settings.web_allowed_hosts.split(","), setting=HOSTS_SETTING)
     return ExactlyOnceApp(
         settings.app_id,
         bootstrap_servers=settings.bootstrap_servers,
@@ -71,6 +76,7 @@ def _faust_app(settings: StreamsSettings, topics: Topics, web_port: int) -> Exac
         web_host=settings.web_host,
         web_port=web_port,
         canonical_url=f"http://{settings.web_host}:{web_port}",
+        web_application_options={"middlewares": [only_for(hosts)]},
         web_tables_enabled=False,  # they would serve state without redaction
         web_router_enabled=False,
         datadir=data_dir,

@@ -10,10 +10,18 @@ import uvloop
 from pydantic import ValidationError
 
 from schemas.collector import spare_collector
+from schemas.process.descriptors import TooFewDescriptors, raise_descriptor_limit
+from schemas.process.log_lines import as_dictionary, configure
 from streams.settings import ENVIRONMENT_ONLY, StreamsSettings
 
 if TYPE_CHECKING:
     from streams.runtime.app import ExactlyOnceApp
+
+
+# Measured with one broker: 28 of the process and 6 for the producer of each partition; a further broker costs a
+# producer two more.
+_OWN_DESCRIPTORS = 64
+_PARTITION_DESCRIPTORS = 12
 
 
 def _option_per_setting(command: Callable[..., None]) -> Callable[..., None]:
@@ -41,6 +49,11 @@ def streams(log_level: str, **options: Any) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise click.ClickException(f"setting {first['loc'][0]}={first['input']!r}: {first['msg']}") from error
+    try:
+        configure(log_level)  # for what is said before Faust configures it in its own way, by the same lines
+        raise_descriptor_limit(_descriptors(settings.partitions), "byoc streams")
+    except (ValueError, TooFewDescriptors) as error:
+        raise click.ClickException(str(error)) from None
     web_port = _free_port(settings.web_host, settings.web_port)
     from streams.app import create_app, needed_topics, written_topics  # noqa: PLC0415
 
@@ -53,6 +66,11 @@ def streams(log_level: str, **options: Any) -> None:
         raise click.ClickException(str(error)) from error
     _print_progress(app, f"{settings.web_host}:{web_port}", settings.app_id)
     _run_worker(app, log_level)
+
+
+def _descriptors(partitions: int) -> int:
+    """About how many files and sockets a worker opens that owns all partitions, with three brokers."""
+    return _OWN_DESCRIPTORS + partitions * _PARTITION_DESCRIPTORS
 
 
 def _free_port(host: str, port: int) -> int:
@@ -90,6 +108,12 @@ def _print_progress(app: "ExactlyOnceApp", address: str, app_id: str) -> None:
 
 def _run_worker(app: "ExactlyOnceApp", log_level: str) -> None:
     spare_collector()
-    worker = app.Worker(loglevel=log_level, redirect_stdouts=False, console_port=None, blocking_timeout=None)
+    worker = app.Worker(
+        loglevel=log_level,
+        logging_config=as_dictionary(log_level),  # Faust's own lines are coloured, and break at a line feed in an id
+        redirect_stdouts=False,
+        console_port=None,
+        blocking_timeout=None,
+    )
     worker.spinner = None  # it sets the root logger to DEBUG: 18 % of the worker's time, and writes escape codes
     worker.execute_from_commandline()

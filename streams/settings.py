@@ -29,6 +29,9 @@ class StreamsSettings(BaseSettings):
     partitions: int = Field(DEFAULT_PARTITIONS, gt=0, description="Partitions of every co-partitioned topic.")
     web_host: str = Field("127.0.0.1", description="Address of the query API.")  # it has no authentication of its own
     web_port: int = Field(6066, ge=0, le=65535, description="Port of the query API; 0 takes a free one.")
+    web_allowed_hosts: str = Field(
+        "", description="Further names of the query API, comma-separated; .example.com for all that end so, * for any."
+    )
     data_dir: str = Field(".byoc/streams", description="Faust's working folder.")  # state itself is in the changelogs
     session_timeout_s: float = Field(10.0, gt=0, description="A worker silent for so long loses its partitions.")
     routing_timeout_s: float = Field(60.0, gt=0, description="What Salesforce gives a routing request.")

@@ -17,6 +17,7 @@ from byoc.system.system import System, SystemOptions, own_topics, running
 from byoc.verification.final_verdict import final_verdict, scenario_is_over
 from byoc.verification.trace import TRACE_FILE
 from byoc.verification.verdict import Verdict
+from schemas.process.text import one_line
 
 LOOK_S = 1.0
 
@@ -90,7 +91,7 @@ def _play(system: System, console: Console, scenario: dict[str, float]) -> Verdi
     console.print(table_of_types(verdict.by_type))
     console.print(table_of(verdict))
     for finding in verdict.first_findings():
-        console.print(finding, highlight=False, soft_wrap=True)
+        console.print(one_line(finding), highlight=False, soft_wrap=True, markup=False)  # ids may look like markup
     return verdict
 
 

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 import click
 
 from byoc.explain.reading import NotReadable, read_event
+from schemas.process.text import one_line
 from streams.core.explain import Reason, explain
 from streams.core.model.rules import Rules
 
@@ -28,11 +29,17 @@ def explain_command(source: TextIO, lines: bool, supervisor_messages: bool) -> N
     """
     rules = Rules(supervisor_messages=supervisor_messages)
     if not lines:
-        click.echo(json.dumps(_explained(source.read(), rules), indent=2, ensure_ascii=False))
+        click.echo(_json(_explained(source.read(), rules), indent=2))
         return
     for line in source:
         if line.strip():
-            click.echo(json.dumps(_explained(line, rules), ensure_ascii=False))
+            click.echo(_json(_explained(line, rules)))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON that steers no terminal: it leaves C1 controls and Unicode's line ends as they are, and they are escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def _explained(text: str, rules: Rules) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from byoc.system.system import System, SystemOptions, own_topics, running
 from byoc.verification.final_verdict import final_verdict, scenario_is_over
 from byoc.verification.trace import TRACE_FILE
 from byoc.verification.verdict import Verdict
+from schemas.process.text import one_line
 
 PLAY_EVENTS = 1500  # a play is short, so that the last one ends soon after the last round
 LOOK_S = 0.5
@@ -58,7 +59,7 @@ def fault(seed: int, rounds: int, rate: float, streams_workers: int, work_calls:
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; everything that was started has been stopped") from None
     for finding in verdict.first_findings():
-        click.echo(finding)
+        click.echo(one_line(finding))
     if not verdict.is_clean():
         click.echo(f"the records of these conversations are in {options.folder / TRACE_FILE}")
     click.echo(f"{counts} {verdict.last_line()}")

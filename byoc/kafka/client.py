@@ -6,10 +6,11 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from byoc.errors import BrokerError
+from schemas.process.log_lines import KAFKA_CLIENT
 
 ADMIN_TIMEOUT_S: Final = 10.0
-# `log_level` 0: what fails is raised, and librdkafka's own lines on stderr would only repeat it.
-QUIET: Final = {"log_level": 0}
+# `log_level` 0: what fails is raised, and librdkafka's own lines would only repeat it. What is fatal is a log line.
+QUIET: Final = {"log_level": 0, "logger": KAFKA_CLIENT}
 # librdkafka waits up to 10 s between connection attempts; commands that run for seconds cannot.
 CLIENT_PROPERTIES: Final = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, **QUIET}
 

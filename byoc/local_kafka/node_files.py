@@ -4,11 +4,12 @@ from pathlib import Path
 
 from byoc.local_kafka.properties import LOGGING, server_properties
 from byoc.ports import LOOPBACK
+from byoc.private_files import private_folder
 
 
 def write_settings(folder: Path, *, port: int, controller_port: int) -> None:
     """Write the files that a node starts from into `folder`; its data goes to `folder/data`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)  # the records in it have message texts
     (folder / "log4j2.properties").write_text(LOGGING)
     data = str((folder / "data").resolve())
     (folder / "server.properties").write_text(

@@ -25,6 +25,7 @@ from connectors.connector import Task
 from connectors.errors import ConnectorError
 from connectors.sinks.webhook.signing import signer_of
 from schemas.codec import encode
+from schemas.process.text import one_line
 from schemas.records import CommandKind, PartnerCommand
 from schemas.topics import DEFAULT_PREFIX, Topics
 
@@ -35,7 +36,7 @@ def partner() -> None:
 
     \b
     Example:
-      byoc partner channel --port 8055 --log partner.jsonl --secret whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
+      byoc partner channel --port 8055 --log partner.jsonl --secret-file whsec.txt
       byoc partner router --seed 7
       byoc partner command end_session --conversation c0ffee00-0000-4000-8000-0000000000a1
     """
@@ -51,15 +52,26 @@ def partner() -> None:
     required=True,
     help="File that gets one JSON line per accepted request; repeats are recognised by what it holds.",
 )
-@click.option("--secret", required=True, envvar="WEBHOOK_SECRET", help="The sink's webhook.secret, whsec_…")
-def channel(host: str, port: int, log_file: Path, secret: str) -> None:
+@click.option(
+    "--secret-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the sink's webhook.secret, whsec_…; or set WEBHOOK_SECRET.",
+)
+@click.option(
+    "--secret", envvar="WEBHOOK_SECRET", help="The secret itself; everybody on this machine can read it as an option."
+)
+def channel(host: str, port: int, log_file: Path, secret_file: Path | None, secret: str | None) -> None:
     """Receive deliveries over HTTP: checks signatures, drops repeats, makes faults on demand.
 
     \b
     Example:
-      byoc partner channel --port 0 --log partner.jsonl --secret whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
+      byoc partner channel --port 0 --log partner.jsonl --secret-file whsec.txt
       curl -X POST http://127.0.0.1:8055/v1/faults -d '{"share": 0.2, "seed": 7, "retry_after_s": 1}'
     """
+    if secret_file is not None:
+        secret = _content(secret_file)
+    if secret is None:
+        raise click.UsageError("no secret; set WEBHOOK_SECRET, or name its file with --secret-file")
     _run(_channel(host, port, _log(log_file), _webhook(secret)))
 
 
@@ -121,7 +133,7 @@ def command(
     )
     servers = bootstrap_servers or Settings().bootstrap_servers
     produce(servers, Topics(prefix=prefix).commands, [(conversation_id.encode(), encode(found))])
-    click.echo(f"command_id={found.command_id}")
+    click.echo(f"command_id={one_line(found.command_id)}")
 
 
 async def _channel(host: str, port: int, log: ReceivedLog, secret: Webhook) -> None:
@@ -160,11 +172,18 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ByocError(f"reading --secret-file {file}: {error}; name a file with the secret alone") from None
+
+
 def _webhook(secret: str) -> Webhook:
     try:
         return signer_of(secret)
     except ValueError as error:
-        raise ByocError(f"reading --secret: {error}; give the webhook.secret of the sink") from None
+        raise ByocError(f"reading the secret: {error}; give the webhook.secret of the sink") from None
 
 
 def _log(path: Path) -> ReceivedLog:

@@ -1,13 +1,15 @@
 """What the channel has received: a file with one JSON line per accepted request, and the ids of all of them.
 
-The file is the partner's memory: it is read at the start, so that a repeat is known as one after a restart, too.
+The file is the partner's memory: it is read at the start, so that a repeat is known as one after a restart, too. It
+holds message texts, so only its owner can read it.
 """
 
+from io import BufferedWriter
 from pathlib import Path
-from typing import TextIO
 
 import msgspec
 
+from byoc.private_files import append_privately, private_folder, write_privately
 from schemas.records import Delivery
 
 
@@ -34,7 +36,7 @@ class ReceivedLog:
         """
         self._path = path
         self._seen: set[str] = set()
-        self._file: TextIO = self._open()
+        self._file = self._open()
 
     def accept(self, delivery: Delivery, received_at_ms: int) -> Line:
         """Write down a delivery; returns the line."""
@@ -47,7 +49,7 @@ class ReceivedLog:
             received_at_ms=received_at_ms,
             repeat=delivery.delivery_id in self._seen,
         )
-        self._file.write(msgspec.json.encode(line).decode() + "\n")
+        self._file.write(msgspec.json.encode(line) + b"\n")
         self._file.flush()
         self._seen.add(delivery.delivery_id)
         return line
@@ -61,14 +63,14 @@ class ReceivedLog:
         """Close the file."""
         self._file.close()
 
-    def _open(self) -> TextIO:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+    def _open(self) -> BufferedWriter:
+        private_folder(self._path.parent)
         content = self._path.read_bytes() if self._path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         self._seen.update(line.delivery_id for line in read_lines(whole))
         if len(whole) < len(content):
-            self._path.write_bytes(whole)
-        return self._path.open("a", encoding="utf-8")
+            write_privately(self._path, whole)
+        return append_privately(self._path)
 
 
 def read_lines(content: bytes) -> list[Line]:

@@ -2,13 +2,16 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from byoc.errors import ByocError
+from byoc.private_files import append_privately
 
 _PR_SET_PDEATHSIG = 1
 READY_TIMEOUT_S = 60.0
@@ -27,18 +30,30 @@ class ChildError(ByocError):
 class Child:
     """A running command. Its output goes to `log_file`; its `ready` line gives the addresses it serves."""
 
-    def __init__(self, name: str, arguments: list[str], log_file: Path, *, core: int | None = None) -> None:
-        """Start `byoc ARGUMENTS`, pinned to a CPU `core` when one is given."""
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        log_file: Path,
+        *,
+        core: int | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start `byoc ARGUMENTS`, pinned to a CPU `core` when one is given.
+
+        `variables` are added to its environment: everybody on the machine can read a command line, so secrets go there.
+        """
         self.name = name
         self.log_file = log_file
         self._begin = log_file.stat().st_size if log_file.exists() else 0
         pinned = ["taskset", "-c", str(core)] if core is not None else []
-        with log_file.open("ab") as log:
+        with append_privately(log_file) as log:
             self.process = subprocess.Popen(
                 [*pinned, sys.executable, "-m", "byoc", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **(variables or {})},  # noqa: TID251  what a child inherits, no setting of ours
                 preexec_fn=die_with_parent,  # noqa: PLW1509  a child must not outlive a killed demo
             )
 
@@ -91,7 +106,7 @@ class Child:
     def last_words(self) -> str:
         """Return the last line that it wrote, for an error message."""
         lines = [line for line in self._output().splitlines() if line.strip()]
-        return lines[-1] if lines else f"it wrote nothing to {self.log_file}"
+        return lines[-1].strip() if lines else f"it wrote nothing to {self.log_file}"
 
     def _output(self) -> str:
         with self.log_file.open("rb") as log:

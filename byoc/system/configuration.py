@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byoc.partner.channel import DELIVERIES_PATH
+from byoc.private_files import write_privately
 from schemas.topics import Topics
 
 SALESFORCE_TOPIC = "/event/ByocOutbound__e"
@@ -75,7 +76,6 @@ def write_files(
     paths = []
     for name, settings in files.items():
         path = folder / f"{name}.properties"
-        path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        path.chmod(0o600)  # they hold secrets
+        write_privately(path, "".join(f"{key}={value}\n" for key, value in settings.items()).encode())
         paths.append(path)
     return paths

@@ -3,19 +3,19 @@
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from byoc.kafka import admin
 from byoc.local_kafka.local import LocalKafka
+from byoc.private_files import private_folder
 from byoc.settings import Settings
 from byoc.system.child import Child
 from byoc.system.configuration import Addresses, new_webhook_secret, write_files
 from schemas.topics import Topics
 
 CLIENT_ID = "byoc-streams"
-CLIENT_SECRET = "byoc-simulator-secret"  # noqa: S105  the simulator's default; guards nothing but a laptop
 
 EVERY_CALL = ("--work-calls", "--remove-rerouted", "--partner-commands", "--acknowledged-channels", "*")
 
@@ -72,7 +72,7 @@ class System:
         """Start every part after those that it needs; yield a line about each when it is ready."""
         options = self.options
         shutil.rmtree(options.folder, ignore_errors=True)
-        options.folder.mkdir(parents=True)
+        private_folder(options.folder)
         if not self.bootstrap_servers:
             self.kafka = LocalKafka()
             self.kafka.start()
@@ -81,14 +81,17 @@ class System:
         catalogue = options.topics.catalogue(options.partitions)
         self._created = [spec.name for spec in catalogue]
         admin.create_topics(self.bootstrap_servers, catalogue)
-        secret = new_webhook_secret()
+        secret, client_secret = new_webhook_secret(), secrets.token_urlsafe(24)
         simulator = self._launch(
             "simulator",
             *("simulate", "--grpc-port", "0", "--http-port", "0", "--seed", str(options.seed)),
             *("--routing-timeout-s", str(options.routing_timeout_s)),
+            variables={"BYOC_SIMULATE_CLIENT_SECRET": client_secret},
         )
         channel = self._launch(
-            "channel", "partner", "channel", "--port", "0", "--log", str(self.partner_log), "--secret", secret
+            "channel",
+            *("partner", "channel", "--port", "0", "--log", str(self.partner_log)),
+            variables={"WEBHOOK_SECRET": secret},
         )
         for number in range(options.streams_workers):
             self.launch_streams(f"streams-{number + 1}")
@@ -114,7 +117,7 @@ class System:
             ),
             webhook_secret=secret,
             client_id=CLIENT_ID,
-            client_secret=CLIENT_SECRET,
+            client_secret=client_secret,
         )
         self.launch_connect()
         for name in self.streams_names():
@@ -173,8 +176,8 @@ class System:
         elif self._created:
             admin.delete_topics(self.bootstrap_servers, self._created)
 
-    def _launch(self, name: str, *arguments: str) -> Child:
-        child = Child(name, list(arguments), self.options.folder / f"{name}.log")
+    def _launch(self, name: str, *arguments: str, variables: Mapping[str, str] | None = None) -> Child:
+        child = Child(name, list(arguments), self.options.folder / f"{name}.log", variables=variables)
         self.children[name] = child
         return child
 

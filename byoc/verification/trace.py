@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from byoc.kafka.read import read_committed
+from byoc.private_files import write_privately
 from schemas.codec import decode
 from schemas.topics import Topics
 
@@ -25,7 +26,7 @@ def write_trace(file: Path, findings: list[str], bootstrap_servers: str, topics:
         conversation_id for _, conversation_id, line in lines if named & {conversation_id, line.get("event_uuid")}
     }
     kept = sorted(((at_ms, line) for at_ms, found, line in lines if found in wanted), key=lambda each: each[0])
-    file.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for _, line in kept))
+    write_privately(file, b"".join(msgspec.json.encode(line) + b"\n" for _, line in kept))
     return len(kept)
 
 

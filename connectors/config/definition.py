@@ -9,18 +9,26 @@
 
 A configuration is a flat map of strings (a .properties file, or the `config` of a JSON document). As in Kafka Connect,
 a key that is not declared is no error; `unknown` lists such keys, so that a worker can warn of a typing error.
-Passwords are wrapped: printing, formatting or logging one shows `[hidden]`.
+Passwords are wrapped: printing, formatting or logging one shows `[hidden]`. That word itself is refused as a password:
+whoever sends it has read a configuration in which the secret is hidden.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
 
 from connectors.errors import ConfigError
+from schemas.process.text import HIDDEN, one_line, without_userinfo
 
-HIDDEN: Final = "[hidden]"  # as Kafka Connect renders a password
+# References, and between them what is no letter, digit or other part of a secret: ${env:USER}:${env:PASSWORD}.
+_ONLY_REFERENCES: Final = re.compile(r"\s*\$\{[^{}:]+:[^{}]*\}(?:[:,\s]*\$\{[^{}:]+:[^{}]*\})*\s*")
+# Of keys that are declared nowhere: those of the Kafka client, and mistyped ones.
+_NAME_OF_A_SECRET: Final = re.compile(
+    r"password|passphrase|secret|token|credential|jaas|private|user\.?info|\.(?:key|pem)$", re.IGNORECASE
+)
 
 
 class Type(StrEnum):
@@ -79,15 +87,20 @@ class Password:
 
 
 class Referenced(str):
-    """A value that stands for a reference such as `${env:NAME}`. Only that text, `reference`, may be shown."""
+    """A value that stands for a reference such as `${env:NAME}`. Only that text, `reference`, may be shown.
 
-    __slots__ = ("reference",)
+    `parts` are the looked-up values by the reference of each, where the text around them is more than they are.
+    """
+
+    __slots__ = ("parts", "reference")
     reference: str
+    parts: Mapping[str, str]
 
-    def __new__(cls, value: str, reference: str) -> "Referenced":
-        """The `value`, which remembers its `reference`."""
+    def __new__(cls, value: str, reference: str, parts: Mapping[str, str] | None = None) -> "Referenced":
+        """The `value`, which remembers its `reference` and of what `parts` it was made."""
         made = super().__new__(cls, value)
         made.reference = reference
+        made.parts = dict(parts or {reference: value})
         return made
 
     def __repr__(self) -> str:
@@ -248,6 +261,27 @@ class ConfigDef:
             raise invalid(subject, problems)
         return Values(values)
 
+    def shown(self, config: Mapping[str, str]) -> dict[str, str]:
+        """The configuration as others may see it, with the same keys.
+
+        Hidden is each value of type PASSWORD, and each of a key that is not declared: it may be a secret whose key
+        was mistyped. A value that is made of references stays as it is written. URLs lose user and password.
+        """
+        return {key: self._shown(key, str(text)) for key, text in config.items()}
+
+    def _shown(self, key: str, text: str) -> str:
+        if _ONLY_REFERENCES.fullmatch(text):
+            return text
+        declared = self.keys.get(key)
+        return HIDDEN if declared is None or declared.type is Type.PASSWORD else without_userinfo(text)
+
+    def secrets(self, config: Mapping[str, str]) -> Iterator[str]:
+        """The values to take out of every text: those of type PASSWORD, and those whose key sounds like a secret's."""
+        for key, text in config.items():
+            declared = self.keys.get(key)
+            if _NAME_OF_A_SECRET.search(key) if declared is None else declared.type is Type.PASSWORD:
+                yield text
+
     def unknown(self, config: Mapping[str, str]) -> tuple[str, ...]:
         """Keys of `config` that are not declared here."""
         return tuple(sorted(set(config) - set(self.keys)))
@@ -255,7 +289,7 @@ class ConfigDef:
 
 def invalid(subject: str, problems: Iterable[str]) -> ConfigError:
     """The error for wrong keys, in Kafka Connect's words. `problems` has one sentence per key."""
-    found = tuple(problems)
+    found = tuple(map(one_line, problems))
     listing = "\n".join(found)
     return ConfigError(
         f"Configuration of {subject} is invalid and contains the following {len(found)} error(s):\n{listing}", found
@@ -267,6 +301,11 @@ def _value_of(key: Key, text: str | None) -> tuple[Any, str | None]:
         if key.required:
             return None, f'Missing required configuration "{key.name}" which has no default value.'
         return key.default, None
+    if key.type is Type.PASSWORD and HIDDEN in text:
+        return None, (
+            f"Invalid value {HIDDEN} for configuration {key.name}: that is how a secret is shown; give the secret"
+            " itself or a reference such as ${env:NAME}"
+        )
     try:
         value = _PARSERS[key.type](str(text).strip())
     except ValueError as error:
@@ -278,9 +317,9 @@ def _value_of(key: Key, text: str | None) -> tuple[Any, str | None]:
 
 
 def _shown(key: Key, text: str) -> str:
-    if isinstance(text, Referenced):
+    if isinstance(text, Referenced) and (key.type is not Type.PASSWORD or _ONLY_REFERENCES.fullmatch(text.reference)):
         return text.reference
-    return HIDDEN if key.type is Type.PASSWORD else text
+    return HIDDEN if key.type is Type.PASSWORD else one_line(without_userinfo(text))
 
 
 def _boolean(text: str) -> bool:

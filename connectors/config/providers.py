@@ -16,15 +16,18 @@ In Kafka a provider without an allow-list gives everything that the worker can r
 configuration. Here a provider must have one. Links are followed before a path is compared with it.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import quote, quote_plus
 
-from connectors.config.definition import Referenced, invalid
+from connectors.config.definition import ConfigDef, Referenced, invalid
 from connectors.config.properties import parse_properties
 from connectors.errors import ConfigError
+from schemas.process.text import HIDDEN, without_userinfo
 
 _PACKAGE: Final = "org.apache.kafka.common.config.provider."
 _BY_NAME: Final = {"file": "FileConfigProvider", "dir": "DirectoryConfigProvider", "env": "EnvVarConfigProvider"}
@@ -110,22 +113,28 @@ class ConfigProviders:
         Called each time a connector starts, so that a renewed secret is read. Raises `ConfigError` that names every
         key with a reference that cannot be resolved.
         """
-        found, problems = {}, []
+        values, problems = {}, []
         for key, text in config.items():
             try:
-                found[key] = self._value(str(text))
+                values[key] = self._value(str(text))
             except Unresolved as error:
-                problems.append(f"Invalid value {text} for configuration {key}: {error}")
+                # The references alone: what stands around them may be a secret that was written into the file.
+                shown = "".join(str(text)[start:end] for start, end in _references(str(text)))
+                problems.append(f"Invalid value {shown} for configuration {key}: {error}")
         if problems:
             raise invalid(subject, problems)
-        return found
+        return values
 
     def _value(self, text: str) -> str:
-        parts, at = [], 0
+        parts: dict[str, str] = {}
+        pieces, at = [], 0
         for start, end in _references(text):
-            parts += [text[at:start], self._look_up(text[start + 2 : end - 1])]
+            reference = text[start:end]
+            if reference not in parts:
+                parts[reference] = self._look_up(reference[2:-1])
+            pieces += [text[at:start], parts[reference]]
             at = end
-        return Referenced("".join(parts) + text[at:], text) if at else text
+        return Referenced("".join(pieces) + text[at:], text, parts) if at else text
 
     def _look_up(self, reference: str) -> str:
         name, _, rest = reference.partition(":")
@@ -194,26 +203,52 @@ def _folders(paths: Sequence[str]) -> tuple[Path, ...]:
 
 
 class Redaction:
-    """Puts references back in the place of their values, in any text that leaves the worker."""
+    """Takes secrets out of any text that leaves the worker: references in the place of their values, `[hidden]` else.
+
+    User and password in URLs go, too.
+    """
 
     _SHORTEST = 4  # a value such as "1" or "yes" is no secret, and would be found in every line
+    _SHORTEST_LINE = 16  # of a secret of many lines, such as a key in PEM
 
     def __init__(self) -> None:
         """Begin with no values."""
-        self._references: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
 
-    def learn(self, config: Mapping[str, str]) -> None:
-        """Remember the values of a resolved configuration that were put in the place of references."""
+    def learn(self, config: Mapping[str, str], definition: ConfigDef | None = None) -> None:
+        """Remember the values of a resolved configuration that were put in the place of references.
+
+        With the `definition` of its keys also the secrets that were written into it.
+        """
         for value in config.values():
-            if isinstance(value, Referenced) and len(value.strip()) >= self._SHORTEST:
-                self._references[value.strip()] = value.reference
+            if isinstance(value, Referenced):
+                for reference, part in value.parts.items():
+                    self._remember(part, reference)
+        for value in definition.secrets(config) if definition is not None else ():
+            if not isinstance(value, Referenced) or value.reference not in value.parts:
+                self._remember(value, HIDDEN)
+        # Longest first: a secret that is part of another one must not leave the rest of that one behind.
+        self._shown = dict(sorted(self._shown.items(), key=lambda each: -len(each[0])))
 
     def __call__(self, text: str) -> str:
-        """The text, with references in the place of those values."""
-        for value, reference in self._references.items():
-            text = text.replace(value, reference)
-        return text
+        """The text, with what may be shown in the place of those values."""
+        for value, shown in self._shown.items():
+            if value in text:
+                text = text.replace(value, shown)
+        return without_userinfo(text)
 
     def error(self, error: ConfigError) -> ConfigError:
         """The same error, with its texts redacted."""
         return ConfigError(self(str(error)), tuple(map(self, error.problems)))
+
+    def _remember(self, value: str, shown: str) -> None:
+        secret = value.strip()
+        if len(secret) < self._SHORTEST:
+            return
+        # As it is, and as it stands in Python's and JSON's quotes and in a URL.
+        for form in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)):
+            self._shown.setdefault(form, shown)
+        lines = secret.splitlines()
+        for line in lines if len(lines) > 1 else ():
+            if len(line.strip()) >= self._SHORTEST_LINE and not line.startswith("-----"):
+                self._shown.setdefault(line.strip(), shown)

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from connectors import clock
 from connectors.errors import RetriableError, TerminalError
+from schemas.process.log_lines import KAFKA_CLIENT
 from schemas.topics import LARGEST_RECORD
 
 _OFFSETS_PARTITIONS = 25  # Kafka Connect's default
@@ -107,7 +108,9 @@ def _create(admin: Any, topic: Any, timeout_s: float) -> None:
 
 
 def _admin(bootstrap_servers: str, client: Mapping[str, str] | None) -> Any:
-    return AdminClient({"log_level": 0, **(client or {}), "bootstrap.servers": bootstrap_servers})
+    return AdminClient(
+        {"log_level": 0, "logger": KAFKA_CLIENT, **(client or {}), "bootstrap.servers": bootstrap_servers}
+    )
 
 
 def _metadata(admin: Any, bootstrap_servers: str, timeout_s: float) -> Any:

@@ -15,6 +15,7 @@ import confluent_kafka as ck
 from connectors.errors import TerminalError
 from connectors.kafka.consumed import OutputRecord
 from schemas.kafka_settings import idempotent_producer
+from schemas.process.log_lines import KAFKA_CLIENT
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ class IdempotentProducer:
                 **idempotent_producer(bootstrap_servers),
                 "client.id": client_id,
                 "message.timeout.ms": 0,  # never give a record up because Kafka was away
-                "log_level": 0,  # the client would write to stderr; its errors come by error_cb
+                "log_level": 0,  # its errors come by error_cb
+                "logger": KAFKA_CLIENT,
                 "error_cb": _note_client_error,
                 **(overrides or {}),
             }

@@ -16,6 +16,7 @@ import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.errors import RetriableError
+from schemas.process.log_lines import KAFKA_CLIENT
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,12 @@ def read_offsets(
     transaction of another task may stand before this connector's last commit, and to stop there would give an older
     position. Raises `RetriableError` when the end is not reached within `timeout_s`, or when `given_up` is set before.
     """
-    settings: dict[str, Any] = {"log_level": 0, **(client or {}), "bootstrap.servers": bootstrap_servers}
+    settings: dict[str, Any] = {
+        "log_level": 0,
+        "logger": KAFKA_CLIENT,
+        **(client or {}),
+        "bootstrap.servers": bootstrap_servers,
+    }
     with_group = {
         "group.id": f"offsets-reader-{connector}",  # required by the client; nothing is committed to it
         "enable.auto.commit": False,

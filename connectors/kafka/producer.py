@@ -22,6 +22,7 @@ from connectors.errors import ConnectorError, RetriableError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
 from connectors.kafka.records import Headers, ProducerRecord
 from schemas.kafka_settings import ABORTED_KEY, TRANSACTION_TIMEOUT_MS, transactional_producer
+from schemas.process.log_lines import KAFKA_CLIENT
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,8 @@ class TransactionalProducer:
                 "queue.buffering.max.messages": 1_000_000,  # the task bounds what it has in flight
                 # a message that outlived its transaction could only abort the next one
                 "message.timeout.ms": transaction_timeout_ms,
-                "log_level": 0,  # the client would write to stderr; what matters comes back from the calls
+                "log_level": 0,  # what matters comes back from the calls
+                "logger": KAFKA_CLIENT,
                 "error_cb": _note_client_error,
             }
         )

@@ -17,6 +17,7 @@ import confluent_kafka as ck
 from connectors.errors import TerminalError
 from connectors.kafka.call_thread import CallThread
 from connectors.kafka.consumed import ConsumedRecord, Partition
+from schemas.process.log_lines import KAFKA_CLIENT
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,8 @@ class SinkConsumer:
             "partition.assignment.strategy": "cooperative-sticky",
             "fetch.queue.backoff.ms": 20,
             "queued.max.messages.kbytes": _FETCH_BYTES // 1024,
-            "log_level": 0,  # the client would write to stderr; its errors come by error_cb
+            "log_level": 0,  # its errors come by error_cb
+            "logger": KAFKA_CLIENT,
             "error_cb": _note_client_error,
             **(overrides or {}),
             "on_commit": self._on_commit,

@@ -13,11 +13,12 @@ from connectors.config.providers import Redaction, providers_of
 from connectors.connector import WorkerConfig
 from connectors.errors import ConnectorError
 from connectors.kafka.admin import cluster_id, ensure_compacted
-from connectors.runtime.logs import configure
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
-from connectors.runtime.worker_config import WorkerSettings, worker_settings
+from connectors.runtime.worker_config import DEFINITION, WorkerSettings, worker_settings
 from schemas.collector import spare_collector
+from schemas.process.descriptors import TooFewDescriptors, raise_descriptor_limit, ran_out
+from schemas.process.log_lines import configure
 
 _KAFKA_TIMEOUT_S = 10.0
 
@@ -63,14 +64,19 @@ def connect(worker_file: Path, connector_files: tuple[Path, ...], exit_on_failur
         properties = parse_properties(worker_file.read_text(encoding="utf-8"))
         providers = providers_of(properties, dict(os.environ))  # noqa: TID251 - read once, here
         properties = providers.resolved(properties, "the worker")
-        redaction.learn(properties)
+        redaction.learn(properties, DEFINITION)
         settings = worker_settings(properties)
         worker = Worker(settings.shared, providers, redaction)
         connectors = [parse_connector(file.read_text(encoding="utf-8"), file.name) for file in connector_files]
         spare_collector()
         asyncio.run(serve(worker, settings, connectors, exit_on_failure=exit_on_failure))
-    except (ConnectorError, StartError) as error:
+    except (ConnectorError, StartError, TooFewDescriptors) as error:
         raise click.ClickException(redaction(str(error))) from None
+    except OSError as error:
+        told = ran_out(error)
+        if told is None:
+            raise
+        raise click.ClickException(f"running byoc connect: {told}") from None
 
 
 async def serve(
@@ -83,13 +89,14 @@ async def serve(
     """Run a worker until SIGTERM or SIGINT.
 
     Raises `ConfigError` for wrong keys, `StartError` when the REST address is in use or (with `exit_on_failure`) a
-    task has failed, and `ConnectorError` when Kafka does not answer.
+    task has failed, `TooFewDescriptors`, and `ConnectorError` when Kafka does not answer.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for name, config in connectors:
         worker.add(name, config)
+    raise_descriptor_limit(worker.descriptors(), "byoc connect")
     cluster = await asyncio.to_thread(_prepare_kafka, settings.shared)
     started = asyncio.Event()
     rest = RestServer(
@@ -98,6 +105,7 @@ async def serve(
         port=settings.rest_port,
         kafka_cluster_id=cluster,
         has_started=started.is_set,
+        allowed_hosts=settings.rest_allowed_hosts,
     )
     try:
         host, port = await rest.start()

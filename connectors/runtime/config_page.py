@@ -15,8 +15,11 @@ Written from the code by `make docs`; a test compares them. Configuration is a f
 JSON. A key without a default is required; a default of (none) means that it may be absent. A value that is wrong is
 named with its key before anything starts, all of them at once.
 
-Values of type PASSWORD are never shown. Any value may be a reference to a file or a variable of the worker, see
-`docs/source.md`.
+Values of type PASSWORD are never shown: not in the REST API, not in logs, errors or the `trace` of a task. Each is
+`[hidden]` there, where Kafka Connect shows what was written into the file. The same is true of values of keys that this
+page does not have (a mistyped key may hold a secret) and of `user:password@` in a URL. `[hidden]` as the value of a
+PASSWORD is refused, so a configuration that was read from the REST API cannot take the place of the real one. Any value
+may be a reference to a file or a variable of the worker, see `docs/source.md`; references are shown as references.
 """
 
 

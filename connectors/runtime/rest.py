@@ -2,12 +2,15 @@
 
 Errors are always `{"error_code": <http status>, "message": "…"}`. Paths are answered with and without a trailing slash.
 Only reading is possible: what changes connectors needs Kafka Connect's config topic, which a standalone worker has not.
+
+Configurations are shown without their secrets (`ConfigDef.shown`), where Kafka Connect shows what was written into a
+file. Requests to another host name than ours are refused, see `schemas.process.hosts`.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -18,6 +21,9 @@ from connectors.errors import ConnectorError
 from connectors.kafka.admin import group_offsets
 from connectors.kafka.offsets import read_offsets
 from connectors.runtime.worker import ConnectorHandle, TaskHandle, Worker
+from schemas.process.descriptors import ran_out
+from schemas.process.hosts import STATUS as MISDIRECTED
+from schemas.process.hosts import OwnHosts
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +41,31 @@ class RestServer:
     """Serves one worker. The address as bound is the `worker_id` of the answers, as in Kafka Connect."""
 
     def __init__(
-        self, worker: Worker, *, host: str, port: int, kafka_cluster_id: str, has_started: Callable[[], bool]
+        self,
+        worker: Worker,
+        *,
+        host: str,
+        port: int,
+        kafka_cluster_id: str,
+        has_started: Callable[[], bool],
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
-        """Port 0 is any free one. `has_started` says whether the worker has completed its start; `/health` asks it."""
+        """Port 0 is any free one. `has_started` says whether the worker has completed its start; `/health` asks it.
+
+        `allowed_hosts` are names by which the server is asked beside the bound address; see `OwnHosts`.
+        """
         self._worker = worker
         self._host = host
         self._port = port
         self._cluster_id = kafka_cluster_id
         self._has_started = has_started
+        self._hosts = OwnHosts(host, allowed_hosts, setting="rest.allowed.hosts")
         self._worker_id = ""  # bound by `start`
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> tuple[str, int]:
         """Bind and serve; return host and port as bound. Raises `OSError` when the address cannot be bound."""
-        app = web.Application(middlewares=[_json_errors])
+        app = web.Application(middlewares=[self._only_for_us, self._json_errors])
         for path, handler in self._routes().items():
             app.router.add_get(path, handler)
             if path != "/":
@@ -65,6 +82,29 @@ class RestServer:
         """Stop serving, and close what is open."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    @web.middleware
+    async def _only_for_us(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = self._hosts.refusal(request.headers.getall("Host", []))
+        if refusal is not None:
+            return _json({"error_code": MISDIRECTED, "message": refusal}, status=MISDIRECTED)
+        return await handler(request)
+
+    @web.middleware
+    async def _json_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except _NotFound as error:
+            return _json({"error_code": 404, "message": str(error)}, status=404)
+        except web.HTTPException as error:  # no such path, or another method on it
+            return _json(
+                {"error_code": error.status, "message": f"HTTP {error.status} {error.reason}"}, status=error.status
+            )
+        except ConnectorError as error:
+            return _json({"error_code": 500, "message": self._worker.redacted(str(error))}, status=500)
+        except Exception as error:
+            log.exception("request failed", extra={"path": request.path})
+            return _json({"error_code": 500, "message": ran_out(error) or "Internal Server Error"}, status=500)
 
     def _routes(self) -> dict[str, Handler]:
         return {
@@ -177,20 +217,3 @@ async def _metrics(_request: web.Request) -> web.Response:
 
 def _json(body: Any, status: int = 200) -> web.Response:
     return web.json_response(body, status=status)
-
-
-@web.middleware
-async def _json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except _NotFound as error:
-        return _json({"error_code": 404, "message": str(error)}, status=404)
-    except web.HTTPException as error:  # no such path, or another method on it
-        return _json(
-            {"error_code": error.status, "message": f"HTTP {error.status} {error.reason}"}, status=error.status
-        )
-    except ConnectorError as error:
-        return _json({"error_code": 500, "message": str(error)}, status=500)
-    except Exception:
-        log.exception("request failed", extra={"path": request.path})
-        return _json({"error_code": 500, "message": "Internal Server Error"}, status=500)

@@ -14,10 +14,17 @@ from connectors.config.providers import ConfigProviders, Redaction
 from connectors.connector import Connector, ConnectorType, Task, WorkerConfig
 from connectors.errors import ConfigError, TaskFailed
 from connectors.runtime.registry import connector_class
+from schemas.process.descriptors import ran_out
 
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 25.0
+
+# Measured with one broker: 23 files and sockets of a worker with a source, 13 more for each sink. Each further broker
+# costs two for each client of a task.
+_OWN_DESCRIPTORS = 64
+_TASK_DESCRIPTORS = 48
+_MAX_INFLIGHT = "max.inflight"
 
 
 class RunState(StrEnum):
@@ -43,12 +50,16 @@ class TaskHandle:
 
 @dataclass(slots=True)
 class ConnectorHandle:
-    """One connector and its tasks. `config` is what the user gave, with `name` added and references as written."""
+    """One connector and its tasks.
+
+    `config` is what the user gave as others may see it: with `name` added, references as written, secrets hidden.
+    """
 
     name: str
     config: Mapping[str, str]
     type: ConnectorType
     connector: Connector
+    max_inflight: int = 0  # requests at the same time, of a connector that makes any
     state: RunState = RunState.RUNNING
     tasks: list[TaskHandle] = field(default_factory=list)
 
@@ -77,18 +88,27 @@ class Worker:
             raise ConfigError(f'connector {name}: Missing required configuration "connector.class"')
         made = connector_class(config["connector.class"])
         resolved = self._providers.resolved(config, f"connector {name}")
-        self._redaction.learn(resolved)
+        self._redaction.learn(resolved, made.definition)
         try:
             connector = made(name, resolved)
             tasks = connector.tasks(self.config)
         except ConfigError as error:
             raise self._redaction.error(error) from None
-        handle = ConnectorHandle(name=name, config={**config, "name": name}, type=made.type, connector=connector)
+        shown = {**made.definition.shown(config), "name": name}
+        handle = ConnectorHandle(name=name, config=shown, type=made.type, connector=connector)
+        if _MAX_INFLIGHT in made.definition.keys:
+            handle.max_inflight = made.definition.parse(resolved, f"connector {name}").integer(_MAX_INFLIGHT)
         handle.tasks = [TaskHandle(task_id, task) for task_id, task in enumerate(tasks)]
         for key in made.definition.unknown(config):
             log.warning("configuration key is unknown", extra={"connector": name, "key": key})
         self._connectors[name] = handle
         return handle
+
+    def descriptors(self) -> int:
+        """About how many files and sockets the worker opens: its own, those of each task, and its requests."""
+        return _OWN_DESCRIPTORS + sum(
+            len(handle.tasks) * (_TASK_DESCRIPTORS + handle.max_inflight) for handle in self._connectors.values()
+        )
 
     def start(self) -> None:
         """Run all tasks."""
@@ -129,6 +149,10 @@ class Worker:
             if task.state is RunState.FAILED
         )
 
+    def redacted(self, text: str) -> str:
+        """The text without what the connectors' configurations keep secret."""
+        return self._redaction(text)
+
     @property
     def connectors(self) -> Mapping[str, ConnectorHandle]:
         """By name, in the order they were added."""
@@ -146,7 +170,7 @@ class Worker:
             self._fail(task, str(error))
             log.error("task failed", extra={**facts, "reason": str(error)})  # noqa: TRY400 - the message is complete
         except Exception as error:  # a defect of ours: the trace is what a report needs
-            self._fail(task, "".join(traceback.format_exception(error)))
+            self._fail(task, ran_out(error) or "".join(traceback.format_exception(error)))
             log.exception("task failed unexpectedly", extra=facts)
         finally:
             task.ended.set()

@@ -21,6 +21,13 @@ DEFINITION: Final = ConfigDef(
     ),
     Key("listeners", Type.LIST, doc="REST address, http://host:port; instead of rest.host.name and port.", default=()),
     Key("rest.host.name", doc="Address that the REST API binds.", default="127.0.0.1"),
+    Key(
+        "rest.allowed.hosts",
+        Type.LIST,
+        doc="Further names by which the REST API is asked, such as a service's; .example.com for all that end so, * for"
+        " any. Without it: the bound address, and with rest.host.name 0.0.0.0 every IP address and localhost.",
+        default=(),
+    ),
     Key("rest.port", Type.INT, doc="Port of the REST API; 0 for any free one.", default=8083, check=at_least(0)),
 )
 
@@ -36,6 +43,7 @@ class WorkerSettings:
     shared: WorkerConfig
     rest_host: str
     rest_port: int
+    rest_allowed_hosts: tuple[str, ...] = ()
 
 
 def worker_settings(properties: Mapping[str, str]) -> WorkerSettings:
@@ -73,4 +81,5 @@ def worker_settings(properties: Mapping[str, str]) -> WorkerSettings:
         offset_storage_topic=values.optional_string("offset.storage.topic") or topics.connect_offsets,
         client={key: value for key, value in properties.items() if key.startswith(_CLIENT_PREFIXES)},
     )
-    return WorkerSettings(shared=shared, rest_host=host, rest_port=port)
+    allowed = values.strings("rest.allowed.hosts")
+    return WorkerSettings(shared=shared, rest_host=host, rest_port=port, rest_allowed_hosts=allowed)

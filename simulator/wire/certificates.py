@@ -74,6 +74,7 @@ def _make(identity: TlsIdentity, host: str, now: datetime.datetime) -> None:
         .sign(ca_key, hashes.SHA256())
     )
     identity.key_file.touch(mode=0o600)
+    identity.key_file.chmod(0o600)  # one that was there keeps its own rights otherwise
     identity.key_file.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

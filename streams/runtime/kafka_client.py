@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from schemas.kafka_settings import ABORTED_KEY, TOPIC_MAX_MESSAGE_BYTES, transactional_producer
+from schemas.process.log_lines import KAFKA_CLIENT
 from streams.runtime.errors import BrokerUnreachable, TopicMismatch, TransactionLost
 
 CALL_TIMEOUT_S = 5.0
@@ -92,6 +93,7 @@ class KafkaTransactions:
                 "linger.ms": 100,
                 "queue.buffering.max.messages": queue_size,
                 "log_level": 3,
+                "logger": KAFKA_CLIENT,
             }
         )
         self._nearly_full = int(queue_size * NEARLY_FULL)
@@ -168,7 +170,9 @@ class KafkaTransactions:
 
 def _group_metadata(bootstrap_servers: str, group_id: str) -> object:
     # Without a member id Kafka accepts transactional offset commits too: the transactional id does the fencing.
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group_id})
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": group_id, "log_level": 3, "logger": KAFKA_CLIENT}
+    )
     try:
         metadata: object = consumer.consumer_group_metadata()
         return metadata
@@ -190,7 +194,7 @@ def check_topics(
     principal that may not read the settings of a topic is believed that they are right. Raises `BrokerUnreachable`, or
     `TopicMismatch` naming each topic, what was found and what is needed.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "logger": KAFKA_CLIENT})
     try:
         found = admin.list_topics(timeout=timeout_s).topics
     except KafkaException as failure:

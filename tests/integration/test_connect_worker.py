@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from connectors.config.definition import HIDDEN
 from connectors.runtime.rest import RestServer
 from connectors.runtime.worker import Worker
 from schemas.topics import Topics
@@ -69,7 +70,7 @@ async def rest(kafka, catalogue, sim) -> AsyncIterator[Rest]:
 
 async def test_the_worker_answers_as_kafka_connect_does(rest, sim):
     worker_id = rest.url.removeprefix("http://")
-    config = source_config(sim)
+    config = source_config(sim, salesforce_client_secret=HIDDEN)
     status = {
         "name": NAME,
         "connector": {"state": "RUNNING", "worker_id": worker_id},
@@ -168,6 +169,48 @@ async def test_a_failed_task_shows_its_message_and_leaves_the_worker_up(kafka, c
             assert body[NAME]["status"]["tasks"][0]["state"] == "RUNNING"
     finally:
         await worker.stop()
+        await server.stop()
+
+
+async def raw_status(url: str, headers: str) -> tuple[int, str]:
+    """What a request with exactly these headers is answered: status and body."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(f"GET /connectors HTTP/1.1\r\n{headers}Connection: close\r\n\r\n".encode())
+        answer = (await asyncio.wait_for(reader.read(), 10)).decode()
+    finally:
+        writer.close()
+    return int(answer.split()[1]), answer.partition("\r\n\r\n")[2]
+
+
+async def test_a_request_that_was_meant_for_another_host_is_refused(rest):
+    _, port = rest.url.removeprefix("http://").split(":")
+    for ours in (f"127.0.0.1:{port}", "localhost", f"[::1]:{port}"):
+        assert (await raw_status(rest.url, f"Host: {ours}\r\n"))[0] == 200
+    for others in (f"Host: evil.example:{port}\r\n", f"Host: localhost\r\nHost: evil.example:{port}\r\n"):
+        code, body = await raw_status(rest.url, others)
+        assert (code, NAME in body) in ((421, False), (400, False)), others
+    assert "rest.allowed.hosts" in (await raw_status(rest.url, f"Host: evil.example:{port}\r\n"))[1]
+    async with aiohttp.ClientSession() as session:
+        for path in ("/health", "/metrics", "/connectors?expand=info", "/nosuch"):
+            async with session.get(rest.url + path, headers={"Host": "evil.example"}) as answer:
+                assert answer.status == 421, path
+
+
+async def test_a_worker_on_all_addresses_answers_by_address_and_by_its_allowed_names(kafka, catalogue):
+    worker = Worker(source_worker(kafka.bootstrap_servers, catalogue))
+    server = RestServer(
+        worker, host="0.0.0.0", port=0, kafka_cluster_id="x", has_started=lambda: True, allowed_hosts=("connect",)
+    )
+    _, port = await server.start()
+    try:
+        statuses = {
+            host: (await raw_status(f"http://127.0.0.1:{port}", f"Host: {host}:{port}\r\n"))[0]
+            for host in ("10.1.2.3", "connect", "localhost", "evil.example")
+        }
+        assert statuses == {"10.1.2.3": 200, "connect": 200, "localhost": 200, "evil.example": 421}
+    finally:
         await server.stop()
 
 

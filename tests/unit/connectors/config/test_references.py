@@ -16,8 +16,8 @@ from connectors.config.providers import ConfigProviders, Redaction, providers_of
 from connectors.connector import WorkerConfig
 from connectors.errors import ConfigError
 from connectors.pubsub.source import PubSubSource
-from connectors.runtime.logs import FieldFormatter
 from connectors.runtime.worker import Worker
+from schemas.process.log_lines import FieldFormatter
 from tests.support.sources import ROOT
 
 PACKAGE = "org.apache.kafka.common.config.provider."
