@@ -72,7 +72,9 @@ class TopicReader:
                 self._take(message, found)
             waiting = {number for number in waiting if self._reached[number] < ends[number]}
             if waiting and clock.monotonic_s() > deadline_s:
-                raise RetriableError(f"reading {self._topic} to its end: {sorted(waiting)} not there in {timeout_s:g} s")
+                raise RetriableError(
+                    f"reading {self._topic} to its end: {sorted(waiting)} not there in {timeout_s:g} s"
+                )
         return found
 
     def _open(self, timeout_s: float) -> None:

@@ -78,7 +78,7 @@ class Gate:
         if moment is Moment.ANSWER_LOST and sink is not None:
             sink.kill()
         elif sink is not None:
-            asyncio.get_running_loop().call_later(random.uniform(0, 0.06), _kill, sink)  # noqa: S311
+            asyncio.get_running_loop().call_later(random.uniform(0, 0.06), _kill, sink)
         return reply
 
 
@@ -269,9 +269,7 @@ def request_payload(conversation: str, request_id: str) -> dict[str, object]:
     )
 
 
-async def test_a_call_in_doubt_never_closes_the_next_request(
-    kafka: TestBroker, pytestconfig: pytest.Config
-) -> None:
+async def test_a_call_in_doubt_never_closes_the_next_request(kafka: TestBroker, pytestconfig: pytest.Config) -> None:
     kills = int(pytestconfig.getoption("--kills"))
     cases = itertools.cycle(itertools.product(Mirror, Moment))
     waiting = [(f"{number}", *reversed(next(cases))) for number in range(kills)]

@@ -14,7 +14,11 @@ from tests.mutation.rows import ROW_MUTANTS, RowMutant
 from tests.mutation.run import report, try_all
 from tests.mutation.source import FURTHER, ROWS
 
-PARTS: dict[str, list[Mutant | RowMutant]] = {"core": [*GUARDS, *ROW_MUTANTS], "source": [*ROWS, *FURTHER], "calls": [*CALLS]}
+PARTS: dict[str, list[Mutant | RowMutant]] = {
+    "core": [*GUARDS, *ROW_MUTANTS],
+    "source": [*ROWS, *FURTHER],
+    "calls": [*CALLS],
+}
 
 
 @click.command()

@@ -46,8 +46,11 @@ class InteractionSink:
                 importance=Importance.HIGH,
                 check=_header_value,
             ),
-            Key("events.topic", doc="Mirrored events, asked about calls in doubt; <topic.prefix>.events when absent.",
-                default=None),
+            Key(
+                "events.topic",
+                doc="Mirrored events, asked about calls in doubt; <topic.prefix>.events when absent.",
+                default=None,
+            ),
             Key("journal.topic", doc="Attempts at calls; <topic.prefix>.salesforce.journal when absent.", default=None),
             Key("results.topic", doc="Topic for results; <topic.prefix>.salesforce.results when absent.", default=None),
         )

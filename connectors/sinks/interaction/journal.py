@@ -6,8 +6,8 @@ with an intent and no result is in doubt. Intents lie in the partition of their 
 partition. They are never changed, and expire as the calls do.
 
 A member that stood still (SIGSTOP) for `STILL_S` may have lost its partitions, and does not know it yet. It sends
-nothing of the kind until it has had time to hear of it; by then its calls were cancelled, if it has. A member that stops
-between the last look at the clock and the send cannot be held.
+nothing of the kind until it has had time to hear of it; by then its calls were cancelled, if it has. A member that
+stops between the last look at the clock and the send cannot be held.
 """
 
 import asyncio

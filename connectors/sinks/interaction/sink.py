@@ -3,8 +3,8 @@
 A `SalesforceCall` is posted to `<base>/<api>` with the headers that the service asks for; every call ends as one
 `SalesforceCallResult`. A call with a deadline is never sent at or after it: Salesforce has concluded the request by
 then, and a late call could only do harm. The service promises no de-duplication by `RequestId`, so that is a new UUID
-per attempt, for tracing only. After a crash a call whose repeat is harmless can be made twice; one that could end another
-routing request is made again only when the log shows that it had no effect (`doubt.py`, `journal.py`).
+per attempt, for tracing only. After a crash a call whose repeat is harmless can be made twice; one that could end
+another routing request is made again only when the log shows that it had no effect (`doubt.py`, `journal.py`).
 """
 
 import json
@@ -71,7 +71,7 @@ class Service:
 
 
 class InteractionCaller:
-    """A sink for `SalesforceCall` records. Each becomes a result record: accepted, rejected, expired, failed, in doubt."""
+    """A sink for `SalesforceCall` records. Each becomes a result record with one of the words of `CallOutcome`."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class InteractionCaller:
         routing_log: RoutingLog,
         now_ms: Callable[[], int],
     ) -> None:
-        """`journal` and `routing_log` are this sink's own. `make_client` and `make_tokens` are called in `open`, on the event loop.
+        """`journal` and `routing_log` are this sink's own. `make_client` and `make_tokens` are called in `open`.
 
         `now_ms` is the clock of deadlines and results, in epoch milliseconds.
         """
@@ -131,25 +131,37 @@ class InteractionCaller:
         intend = partial(self._journal.intend, record, call.call_id) if journaled else None
         request = _CallRequest(call, api, self._service, self._tokens, self._now_ms, intend)
         past = await self._journal.past(record, call.call_id) if journaled else Past()
+        return await self._made(self._client, call, api.once, request, past)
+
+    async def _made(
+        self, client: HttpClient, call: SalesforceCall, once: Once, request: "_CallRequest", past: Past
+    ) -> Outcome:
+        """Make a call; again after a doubt, when that is settled. A call whose repeat is harmless is never in doubt."""
         until_ms = call.deadline_ms or self._now_ms() + _WITHOUT_DEADLINE_MS
         while True:
-            match await self._next_step(call, api.once, past, until_ms):
-                case Step.SKIP:
-                    return Dropped(reason=_KNOWN)
-                case Step.WITHHOLD:
-                    return self._result(call, CallOutcome.EXPIRED, request, message=_REQUEST_OVER)
-                case Step.END_IN_DOUBT:
-                    return self._result(call, CallOutcome.IN_DOUBT, request, message=_NOT_REPEATED)
+            step = await self._next_step(call, once, past, until_ms)
+            if step is Step.SKIP:
+                return Dropped(reason=_KNOWN)
+            if step is Step.WITHHOLD:
+                return self._result(call, CallOutcome.EXPIRED, request, message=_REQUEST_OVER)
+            if step is Step.END_IN_DOUBT:
+                return self._result(call, CallOutcome.IN_DOUBT, request, message=_NOT_REPEATED)
             request.begin()
-            try:
-                result = await self._client.exchange(request)
-            except SendForbidden as forbidden:
-                if forbidden.reason == _IN_DOUBT:
-                    past = Past(attempted_at_ms=self._now_ms())
-                    continue
-                outcome = CallOutcome.EXPIRED if forbidden.reason == _EXPIRED else CallOutcome.REJECTED
-                return self._result(call, outcome, request, message=forbidden.reason)
-            return self._result(call, _outcome_of(result, request), request, message=result.problem)
+            outcome = await self._exchanged(client, call, request)
+            if outcome is not None:
+                return outcome
+            past = Past(attempted_at_ms=self._now_ms())
+
+    async def _exchanged(self, client: HttpClient, call: SalesforceCall, request: "_CallRequest") -> Done | None:
+        """Send until the answer is final. None when that would repeat an attempt that may have had its effect."""
+        try:
+            result = await client.exchange(request)
+        except SendForbidden as forbidden:
+            if forbidden.reason == _IN_DOUBT:
+                return None
+            outcome = CallOutcome.EXPIRED if forbidden.reason == _EXPIRED else CallOutcome.REJECTED
+            return self._result(call, outcome, request, message=forbidden.reason)
+        return self._result(call, _outcome_of(result, request), request, message=result.problem)
 
     async def _next_step(self, call: SalesforceCall, once: Once, past: Past, until_ms: int) -> Step:
         """Decide, asking the log as often as it takes: until its events have passed the attempt, or `until_ms`."""
