@@ -80,6 +80,8 @@ class TopicReader:
     def _open(self, timeout_s: float) -> None:
         self._admin = AdminClient(self._settings)
         found = self._admin.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
+        if found.error is not None:
+            raise RetriableError(f"reading {self._topic}: {found.error.str()}")
         wanted = sorted(found.partitions) if self._partitions is None else list(self._partitions)
         missing = [number for number in wanted if number not in found.partitions]
         if missing:

@@ -24,6 +24,7 @@ from aiohttp import web
 
 from byoc.partner.serving import serving
 from connectors import clock
+from connectors.sinks.interaction.doubt import GRACE_MS
 from schemas.codec import encode
 from schemas.records import CallOutcome, OutboundEvent, SalesforceCall
 from schemas.topics import Topics
@@ -37,7 +38,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 LANES = 4
 ROOT = Path(__file__).resolve().parents[2]
-LOG_PASSES_MS = 20_000  # how much later than the attempt an event of somebody else is
+SETTLES_S = 1.5  # longer than a sink that is back takes to repeat a call, if it does
 
 
 class Moment(StrEnum):
@@ -106,6 +107,7 @@ class Lane:
         self.gate = gate
         self.topics: Topics = Unique().topics
         self.sink: Process | None = None
+        self.killed_ms = 0
         self.expected: dict[str, set[str]] = {}  # call id -> how it may have ended
         names = {self.topics.salesforce_calls, self.topics.salesforce_results, self.topics.salesforce_journal}
         names |= {self.topics.events, self.topics.dead_letters}
@@ -196,6 +198,7 @@ class Lane:
             known.add(CallOutcome.ACCEPTED)
         await asyncio.to_thread(self.call, conversation, first_id, *known)
         await asyncio.wait_for(sink.wait(), 30)
+        self.killed_ms = clock.now_ms()
         waiting = self.asked(beside, beside_id)
         await asyncio.to_thread(self.call, beside, beside_id, CallOutcome.ACCEPTED)
 
@@ -205,13 +208,14 @@ class Lane:
                 await asyncio.to_thread(self.log_passes)
             await self.start()
             if mirror is Mirror.LATE:
-                await asyncio.sleep(1)
+                await self.settles(beside_id)
+                assert first.concluded is None, "the repeat did not wait for the source"
                 await asyncio.to_thread(self.log_passes)
             await eventually(lambda: self.has_result(first_id), "the call that had not arrived is made again")
             assert first.concluded is Conclusion.REFUSED
             assert [answer.accepted for answer in first.answers] == [True]
         else:
-            second = await self.ask_again(conversation, second_id, mirror)
+            second = await self.ask_again(conversation, second_id, mirror, beside_id)
             await eventually(lambda: self.has_result(first_id), "a result of the call in doubt")
             assert first.concluded is Conclusion.REFUSED
             assert second.concluded is None, "the repeat of the first call closed the second request"
@@ -222,7 +226,12 @@ class Lane:
         await eventually(lambda: self.has_result(beside_id), "the other conversation goes on")
         assert waiting.concluded is Conclusion.REFUSED
 
-    async def ask_again(self, conversation: str, second_id: str, mirror: Mirror) -> RoutingRequest:
+    async def settles(self, beside_id: str) -> None:
+        """Wait until the sink is back and at work, and a little longer."""
+        await eventually(lambda: self.has_result(beside_id), "the other conversation goes on")
+        await asyncio.sleep(SETTLES_S)
+
+    async def ask_again(self, conversation: str, second_id: str, mirror: Mirror, beside_id: str) -> RoutingRequest:
         """The rep makes a second request; then the sink comes back, before or after the source has caught up."""
         second = self.asked(conversation, second_id)
         meanwhile = (
@@ -234,15 +243,15 @@ class Lane:
             await asyncio.to_thread(self.log_passes)
         await self.start()
         if mirror is Mirror.LATE:
-            await asyncio.sleep(8)  # longer than the partitions of a killed task stay unread
+            await self.settles(beside_id)
             assert second.concluded is None, "the repeat did not wait for the source"
             await asyncio.to_thread(self.mirror, conversation, *meanwhile)
             await asyncio.to_thread(self.log_passes)
         return second
 
     def log_passes(self) -> None:
-        """Somebody else's event, later than every attempt so far."""
-        self.mirror("somebody else", ("Interaction", "{}"), at_ms=clock.now_ms() + LOG_PASSES_MS)
+        """Somebody else's event, later than the attempt of the killed sink by as much as it takes."""
+        self.mirror("somebody else", ("Interaction", "{}"), at_ms=self.killed_ms + GRACE_MS)
 
     def check_results(self) -> None:
         """Each call has exactly one result, of those that it may have."""
