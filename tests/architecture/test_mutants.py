@@ -3,6 +3,7 @@
 import pytest
 
 from tests.mutation import place
+from tests.mutation.calls import CALLS
 from tests.mutation.core import GUARDS
 from tests.mutation.edges import EDGES
 from tests.mutation.mutant import Mutant
@@ -28,7 +29,7 @@ class Door:
         self.opened = True
         return turn(key, force='much')
 '''
-MANY = [*GUARDS, *ROWS, *FURTHER, *EDGES]
+MANY = [*GUARDS, *ROWS, *FURTHER, *EDGES, *CALLS]
 
 
 def test_every_mutant_finds_its_code_and_its_tests():

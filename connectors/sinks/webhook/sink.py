@@ -8,13 +8,13 @@ What a status means: 2xx, the delivery arrived; 408, 425, 429 and 5xx, it is sen
 included, cannot succeed by repeating. A delivery with `expires_at_ms` is worth nothing from then on and is dropped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 from standardwebhooks import Webhook
 
-from connectors.kafka.consumed import ConsumedRecord, OutputRecord
+from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
 from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
 from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, SendForbidden, Verdict
 from connectors.sinks.http.status import is_success, is_temporary
@@ -49,6 +49,9 @@ class WebhookPoster:
     async def open(self) -> None:
         """Make the connection pool; the receiver is not asked for anything."""
         self._client = self._make_client()
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Nothing to do: a delivery has its id, by which the receiver drops a repeat."""
 
     async def put(self, record: ConsumedRecord) -> Outcome:
         """POST one delivery until it has arrived, cannot arrive or has expired."""
@@ -141,6 +144,9 @@ class _DeliveryRequest:
     def judge(self, response: HttpResponse) -> Verdict:
         """Retry a temporary status; every other one is final."""
         return Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
+
+    def not_connected(self) -> None:
+        """Nothing to do: a repeat is dropped by its id."""
 
 
 def _fits_a_header(text: str) -> bool:
