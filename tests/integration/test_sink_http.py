@@ -27,6 +27,8 @@ class Post:
     url: str
     method: str = "POST"
     body: bytes = b"{}"
+    conversation: str = "c"
+    reads_body: bool = True
     left_s: float | None = None
     problems: list[Exception] = field(default_factory=list)
     made: int = 0

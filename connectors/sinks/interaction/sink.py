@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from connectors.errors import RetriableError, TerminalError
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
-from connectors.salesforce.auth import Token, TokenSource
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.token_reply import Token
 from connectors.sinks.engine.port import Done, Outcome, Rejected
 from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, SendForbidden, Verdict
 from connectors.sinks.interaction.answers import Meaning, ServiceAnswer, meaning, parse
@@ -89,6 +90,7 @@ class InteractionCaller:
         """
         self._client = self._make_client()
         self._tokens = self._make_tokens()
+        await self._client.check(self._service.api_url)
         try:
             await self._tokens.token()
         except RetriableError as error:
@@ -164,10 +166,13 @@ _WRONG_ORG = "the call is for another org than the credentials of this connector
 class _CallRequest:
     """One call as an HTTP request. Remembers the service's last answer, and whether a new token has been tried."""
 
+    reads_body = True
+
     def __init__(
         self, call: SalesforceCall, api: Api, service: Service, tokens: TokenSource, now_ms: Callable[[], int]
     ) -> None:
         self.method = call.method
+        self.conversation = call.conversation_id
         self.url = f"{service.api_url.rstrip('/')}/{api.path}"
         self.body = call.body.encode()
         self.attempts = 0

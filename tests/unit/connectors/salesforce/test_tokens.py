@@ -13,16 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.config.definition import Password
 from connectors.errors import RetriableError, TerminalError
-from connectors.salesforce.auth import (
-    TOKEN_PATH,
-    ClientCredentials,
-    JwtBearer,
-    Token,
-    TokenSource,
-    long_id,
-    org_id_of,
-    token_of,
-)
+from connectors.salesforce.auth import TOKEN_PATH, ClientCredentials, JwtBearer, TokenSource
+from connectors.salesforce.token_reply import Token, long_id, org_id_of, token_of
 
 ORG_ID = "00DHs000000DemoMAC"
 REPLY = {
@@ -170,12 +162,12 @@ async def test_a_login_server_that_is_not_there_is_named(unused_tcp_port):
 )
 def test_a_reply_without_what_is_needed_names_the_login_url_and_not_the_token(body):
     with pytest.raises(TerminalError, match=r"salesforce\.login\.url") as caught:
-        token_of(credentials(), 200, body)
+        token_of("asking", 200, body.encode())
     assert "the-token" not in str(caught.value)
 
 
 def test_a_token_does_not_show_itself():
-    assert "the-token" not in repr(token_of(credentials(), 200, json.dumps(REPLY)))
+    assert "the-token" not in repr(token_of("asking", 200, json.dumps(REPLY).encode()))
 
 
 @pytest.mark.parametrize(
