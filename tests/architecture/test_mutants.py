@@ -6,6 +6,7 @@ from tests.mutation import place
 from tests.mutation.core import GUARDS
 from tests.mutation.mutant import Mutant
 from tests.mutation.place import NoPlace, Place, find, replaced
+from tests.mutation.sinks import SINKS
 from tests.mutation.source import FURTHER, ROWS
 
 SOURCE = '''
@@ -27,7 +28,7 @@ class Door:
         self.opened = True
         return turn(key, force='much')
 '''
-MANY = [*GUARDS, *ROWS, *FURTHER]
+MANY = [*GUARDS, *SINKS, *ROWS, *FURTHER]
 
 
 def test_every_mutant_finds_its_code_and_its_tests():
