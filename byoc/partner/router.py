@@ -6,12 +6,12 @@ what was not answered; a decision that is written twice carries the same `decisi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from byoc.partner.router_plan import Plan, Shares, decision_for, delay_ms_for, plan_for
 from connectors.connector import Task, WorkerConfig
-from connectors.kafka.consumed import ConsumedRecord, OutputRecord
+from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
 from connectors.sinks.engine.dispatcher import Limits
 from connectors.sinks.engine.metrics import SinkMetrics
 from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
@@ -46,6 +46,9 @@ class Router:
 
     async def open(self) -> None:
         """Nothing to open."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Nothing to do: each request is decided by itself."""
 
     async def put(self, record: ConsumedRecord) -> Outcome:
         """Answer one request, ignore it, or drop it when it is too late to answer."""

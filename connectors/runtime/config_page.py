@@ -51,6 +51,8 @@ def _default(key: Key) -> str:
         return "required"
     if key.default is None or key.default == ():
         return "(none)"
+    if isinstance(key.default, tuple):
+        return ", ".join(key.default)
     if key.type is Type.BOOLEAN:
         return str(key.default).lower()
     return f"{key.default:g}" if isinstance(key.default, float) else str(key.default)

@@ -5,41 +5,45 @@ app, after two idle hours by default, or when an administrator revokes it. So a 
 fails. Then `invalidate` drops exactly that token, and the next `token` fetches a new one. However many callers ask at
 once, one request is made. An incomplete reply is an error and is never kept.
 
-oauthlib builds and parses the messages, PyJWT signs them, this module sends them. It retries nothing: how often to try
-again is for its callers to decide. One more flow is a class like `JwtBearer` here, and its keys in `login_config.py`.
+oauthlib builds the requests, PyJWT signs them, this module sends them, `token_reply.py` reads the replies. It
+retries nothing: how often to try again is for its callers to decide. One more flow is a class like `JwtBearer` here,
+and its keys in `login_config.py`.
 """
 
 import asyncio
-import json
 import re
+import ssl
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
-from urllib.parse import urlsplit
+from typing import Final, Protocol, Self
 
 import aiohttp
 import jwt
-from oauthlib.oauth2 import BackendApplicationClient, MissingTokenError, OAuth2Error, ServiceApplicationClient
+from oauthlib.oauth2 import BackendApplicationClient, ServiceApplicationClient
 
 from connectors import clock
-from connectors.config.definition import Password
+from connectors.config.definition import Password, masked
 from connectors.errors import RetriableError, TerminalError
 from connectors.salesforce.network import DIRECT, NetworkSettings
+from connectors.salesforce.token_reply import Token, token_of
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 _ASSERTION_LIFE_S = 180  # Salesforce accepts assertions that expire within five minutes
-_ORG_ID = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Z0-5]{3})?")
+_REPLY_BYTES = 64 * 1024  # a token reply has about 2 KB
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A session of an org. `org_id` has 18 characters, `instance_url` no slash at its end. Its text hides the token."""
-
-    access_token: str = field(repr=False)
-    instance_url: str
-    org_id: str
+# What stands where a private key should: the first line of a PEM file says it. In this order.
+_NOT_PRIVATE_KEYS: Final = (
+    (re.compile(r"-----BEGIN (?:RSA )?PUBLIC KEY-----|^\s*ssh-rsa "), "it is a public key; take the private one"),
+    (
+        re.compile(r"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED"),
+        "it is encrypted; store it decrypted",
+    ),
+    (re.compile(r"-----BEGIN (?:EC|DSA) PRIVATE KEY-----"), "it is no RSA key"),
+    (re.compile(r"-----BEGIN OPENSSH PRIVATE KEY-----"), "it is in OpenSSH's form; convert it to PEM"),
+    (re.compile(r"-----BEGIN PRIVATE KEY-----|-----BEGIN RSA PRIVATE KEY-----"), ""),
+    (re.compile(r"-----BEGIN CERTIFICATE-----"), "it is a certificate; take the key that belongs to it"),
+)
 
 
 class LoginFlow(Protocol):
@@ -80,31 +84,37 @@ class JwtBearer:
     """OAuth JWT-bearer flow: an assertion signed with the connected app's private key (RS256, PEM).
 
     `private_key` is the key itself, or its file, which is read for each request so that a renewed key is taken.
+    `audience` is who the assertion is for (`aud`), the login URL when it is None.
     """
 
     login_url: str
     client_id: str
     username: str
     private_key: Password | Path
+    audience: str | None = None
 
     def request_body(self, *, now_s: int) -> str:
         """As `LoginFlow.request_body`. Raises `TerminalError` when the private key cannot be used."""
+        key = ""
         try:
+            key = _key_text(self.private_key)
             service = ServiceApplicationClient(client_id=self.client_id)
             return str(
                 service.prepare_request_body(
-                    private_key=_key_text(self.private_key),
+                    private_key=key,
                     issuer=self.client_id,
                     subject=self.username,
-                    audience=self.login_url.rstrip("/"),
+                    audience=self.audience or self.login_url.rstrip("/"),
                     issued_at=now_s,
                     expires_at=now_s + _ASSERTION_LIFE_S,
                 )
             )
-        except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
+        # a public key has no `sign`: an AttributeError of the library
+        except (OSError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
+            why = type(error).__name__ + (f": {said}" if (said := _said_of_key(key)) else "")
             raise TerminalError(
                 f"{_asking(self)}: the private key {self.private_key} cannot be used"
-                f" ({type(error).__name__}); set salesforce.private.key.file or salesforce.private.key to an RSA key in"
+                f" ({why}); set salesforce.private.key.file or salesforce.private.key to an RSA key in"
                 " PEM form"
             ) from error
 
@@ -182,92 +192,60 @@ class TokenSource:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 connector=aiohttp.TCPConnector(ssl=self._network.trusted),
-                **self._network.session_options,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         url = self._login.login_url.rstrip("/") + TOKEN_PATH
         body = self._login.request_body(now_s=self._now_ms() // 1000)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        proxy = self._network.proxy_for(url)
         try:
-            async with self._session.post(url, data=body, headers=headers) as response:
-                return token_of(self._login, response.status, await response.text())
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise RetriableError(
-                f"{_asking(self._login)}: no answer ({type(error).__name__}: {_said(error)}); check"
-                " salesforce.login.url and salesforce.proxy.url"
+            # a redirect is not followed: it would send the secret on, to whatever host it names
+            async with self._session.post(
+                url, data=body, headers=headers, allow_redirects=False, proxy=proxy
+            ) as response:
+                reply = bytearray()
+                status = response.status
+                async for chunk in response.content.iter_any():
+                    reply += chunk[: _REPLY_BYTES - len(reply)]
+                    if len(reply) == _REPLY_BYTES:
+                        response.close()
+                        break
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise TerminalError(
+                f"{_asking(self._login)}: its certificate is refused ({_certificate_words(error)}); check"
+                " salesforce.login.url, and set salesforce.ca.file to the authority's PEM file"
             ) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._no_answer(error) from error
+        return token_of(_asking(self._login), status, bytes(reply))
+
+    def _no_answer(self, error: Exception) -> RetriableError:
+        return RetriableError(
+            f"{_asking(self._login)}: no answer ({type(error).__name__}: {_said(error)}); check"
+            " salesforce.login.url and salesforce.proxy.url"
+        )
+
+
+def _certificate_words(error: aiohttp.ClientConnectorCertificateError) -> str:
+    inner = error.certificate_error
+    return inner.verify_message if isinstance(inner, ssl.SSLCertVerificationError) else type(inner).__name__
 
 
 def _said(error: Exception) -> str:
     """The text of a library error; without the URL, which holds the password of a proxy that refused us."""
-    return f"{error.status} {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{error.status} {error.message}"
+    return masked(str(error))
+
+
+def _said_of_key(key: str) -> str:
+    """What stands where a private key should, and what to do; empty when it looks like one, or like nothing known."""
+    return next((said for pattern, said in _NOT_PRIVATE_KEYS if pattern.search(key)), "")
 
 
 def _key_text(key: Password | Path) -> str:
     return key.read_text() if isinstance(key, Path) else key.reveal()
 
 
-def token_of(login: LoginFlow, status: int, body: str) -> Token:
-    """The token in a reply of the token endpoint.
-
-    Raises `RetriableError` when asking again may help, `TerminalError` for refused credentials and for a reply without
-    one of the fields that a token needs: none of them is guessed.
-    """
-    asking = _asking(login)
-    if status == 429 or status >= 500:
-        raise RetriableError(f"{asking}: the login server answered {status}; trying again")
-    client = BackendApplicationClient(client_id=login.client_id)
-    if status == 200 and _holds_no_token(body):
-        raise RetriableError(f"{asking}: the reply holds no token; trying again")
-    try:
-        client.parse_request_body_response(body)
-        reply = json.loads(body)
-        access_token, instance_url, identity = (_filled(reply[key]) for key in ("access_token", "instance_url", "id"))
-    except (MissingTokenError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TerminalError(
-            f"{asking}: answer {status} is no token reply with access_token, instance_url and id; check"
-            " salesforce.login.url (it must be the org's My Domain URL)"
-        ) from error
-    except OAuth2Error as error:
-        reason = ": ".join(part for part in (error.error, error.description) if part)
-        raise TerminalError(
-            f"{asking}: refused ({reason}); check salesforce.client.id, its secret or key, and salesforce.login.url"
-        ) from error
-    return Token(access_token=access_token, instance_url=instance_url.rstrip("/"), org_id=org_id_of(identity, asking))
-
-
-def _holds_no_token(body: str) -> bool:
-    """Whether this is a token reply whose token is null or empty; an overloaded login server was seen to send such."""
-    with suppress(ValueError):
-        reply = json.loads(body)
-        return isinstance(reply, dict) and "access_token" in reply and not reply["access_token"]
-    return False
-
-
-def _filled(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("empty, or no text")
-    return value
-
-
-def org_id_of(identity_url: str, asking: str = "reading the org id") -> str:
-    """The 18-character org id in an identity URL, `https://…/id/<org id>/<user id>`. Raises `TerminalError`."""
-    parts = urlsplit(identity_url).path.strip("/").split("/")
-    org_id = parts[-2] if len(parts) >= 2 else ""
-    if not _ORG_ID.fullmatch(org_id):
-        raise TerminalError(f"{asking}: the reply's id URL holds no org id; check salesforce.login.url")
-    return long_id(org_id)
-
-
-def long_id(record_id: str) -> str:
-    """The 18-character form of a Salesforce id: three check characters tell which of the first 15 are capitals."""
-    if len(record_id) == 18:
-        return record_id
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-    suffix = ""
-    for block in (record_id[0:5], record_id[5:10], record_id[10:15]):
-        suffix += alphabet[sum(1 << place for place, letter in enumerate(block) if "A" <= letter <= "Z")]
-    return record_id + suffix
-
-
 def _asking(login: LoginFlow) -> str:
-    return f"asking for a Salesforce token (login_url={login.login_url}, client_id={login.client_id})"
+    return f"asking for a Salesforce token (login_url={masked(login.login_url)}, client_id={login.client_id})"

@@ -15,7 +15,6 @@ from connectors.config.definition import (
     Key,
     Type,
     Values,
-    http_url,
     http_url_without_credentials,
     invalid,
     non_empty,
@@ -54,6 +53,7 @@ def _jwt_bearer(values: Values) -> LoginFlow:
         client_id=values.string("salesforce.client.id"),
         username=values.string("salesforce.username"),
         private_key=Path(values.string("salesforce.private.key.file")) if key is None else key,
+        audience=values.optional_string("salesforce.jwt.audience"),
     )
 
 
@@ -68,7 +68,7 @@ LOGIN_KEYS: Final = ConfigDef(
         "salesforce.login.url",
         doc="My Domain URL of the org: where tokens come from.",
         importance=Importance.HIGH,
-        check=http_url,
+        check=http_url_without_credentials,
         group=_SALESFORCE,
     ),
     Key(
@@ -101,6 +101,14 @@ LOGIN_KEYS: Final = ConfigDef(
         group=_SALESFORCE,
     ),
     Key("salesforce.username", doc="Integration user (jwt_bearer).", default=None, group=_SALESFORCE),
+    Key(
+        "salesforce.jwt.audience",
+        doc="Whom the assertion is for, `aud`; salesforce.login.url when absent (jwt_bearer).",
+        default=None,
+        importance=Importance.LOW,
+        check=non_empty,
+        group=_SALESFORCE,
+    ),
     Key(
         "salesforce.private.key.file",
         doc="PEM file with the RSA key of the connected app's certificate (jwt_bearer).",

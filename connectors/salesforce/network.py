@@ -5,8 +5,9 @@ Without a configured proxy the environment's `https_proxy` and `no_proxy` count,
 
 import ssl
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 from connectors.config.definition import Password
 
@@ -42,12 +43,18 @@ class NetworkSettings:
         """The certificates, as an aiohttp connector takes them (`ssl`)."""
         return ssl.create_default_context(cadata=self.ca.decode("ascii")) if self.ca is not None else True
 
-    @property
-    def session_options(self) -> dict[str, Any]:
-        """The proxy, as keyword arguments of an aiohttp session."""
-        if self.proxy is None:
-            return {"trust_env": True}
-        return {"proxy": self.proxy.url_with_credentials}
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy through which a URL is reached, None without one. It can hold a password and must not be shown.
+
+        The environment is asked for proxies alone: the client library, told to trust it, would also take a user and a
+        password out of `.netrc` and send them along.
+        """
+        if self.proxy is not None:
+            return self.proxy.url_with_credentials
+        parts = urlsplit(url)
+        if proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return None
+        return getproxies_environment().get(parts.scheme)
 
 
 DIRECT: Final = NetworkSettings()

@@ -8,6 +8,7 @@ from tests.mutation.core import GUARDS
 from tests.mutation.edges import EDGES
 from tests.mutation.mutant import Mutant
 from tests.mutation.place import NoPlace, Place, find, replaced
+from tests.mutation.sinks import SINKS
 from tests.mutation.source import FURTHER, ROWS
 
 SOURCE = '''
@@ -29,7 +30,7 @@ class Door:
         self.opened = True
         return turn(key, force='much')
 '''
-MANY = [*GUARDS, *ROWS, *FURTHER, *EDGES, *CALLS]
+MANY = [*GUARDS, *SINKS, *ROWS, *FURTHER, *EDGES, *CALLS]
 
 
 def test_every_mutant_finds_its_code_and_its_tests():

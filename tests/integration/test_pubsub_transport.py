@@ -10,7 +10,7 @@ import pytest
 from connectors.pubsub.protocol.faults import CODE_PREFIX, Action, RpcError
 from connectors.pubsub.protocol.messages import ReplayPreset
 from connectors.pubsub.runner.transport import Endpoint, SubscribeStream, Transport
-from connectors.salesforce.auth import Token
+from connectors.salesforce.token_reply import Token
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubServicer, add_PubSubServicer_to_server
 from tests.support.faulty_org import faulty

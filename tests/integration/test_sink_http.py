@@ -3,16 +3,23 @@
 import asyncio
 import itertools
 import random
+import socket
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+import aiohttp
 import pytest
 
 from connectors.errors import RetriableError, TerminalError
 from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, RetryPolicy, SendForbidden, Verdict
+from connectors.sinks.http.server import never_reachable
 from connectors.sinks.http.status import is_temporary
+from tests.support.hostile_receiver import BROKEN_BEHIND_THE_STATUS, WITHOUT_STATUS, hostile_receiver
 from tests.support.scripted_http import Reply, ScriptedServer, scripted_server
+from tests.support.simulator import running_simulator
 from tests.support.sinks import eventually
 
 POLICY = RetryPolicy(retry_max=5, backoff_s=0.02, backoff_max_s=0.1, timeout_s=5, hold_max_s=20)
@@ -27,6 +34,8 @@ class Post:
     url: str
     method: str = "POST"
     body: bytes = b"{}"
+    conversation: str = "c"
+    reads_body: bool = True
     left_s: float | None = None
     problems: list[Exception] = field(default_factory=list)
     made: int = 0
@@ -237,3 +246,102 @@ async def test_one_connection_serves_many_calls(server: ScriptedServer) -> None:
         connector = client._session.connector
         assert connector is not None
         assert sum(len(kept) for kept in connector._conns.values()) == 1
+
+
+@pytest.mark.parametrize("reads_body", [False, True])
+@pytest.mark.parametrize("name", BROKEN_BEHIND_THE_STATUS)
+async def test_a_status_that_was_read_decides_whatever_is_wrong_behind_it(name: str, reads_body: bool) -> None:
+    async with (
+        hostile_receiver({"x": BROKEN_BEHIND_THE_STATUS[name]}) as receiver,
+        client_of(replace(POLICY, timeout_s=0.5)) as client,
+    ):
+        result = await client.exchange(Post(f"{receiver.url}/x", reads_body=reads_body))
+        assert (result.response is not None and result.response.status in (200, 204), result.final) == (True, True)
+        assert receiver.requests == 1
+        assert_released(client)
+
+
+@pytest.mark.parametrize("name", WITHOUT_STATUS)
+async def test_an_answer_without_a_status_is_asked_for_again_on_a_new_connection(name: str) -> None:
+    async with (
+        hostile_receiver({"x": WITHOUT_STATUS[name]}) as receiver,
+        client_of(replace(POLICY, timeout_s=0.2, retry_max=2)) as client,
+    ):
+        result = await client.exchange(Post(f"{receiver.url}/x"))
+        assert (result.response, result.attempts, result.final) == (None, 3, False)
+        assert receiver.requests == 3
+        assert_released(client)
+        await eventually(lambda: receiver.open == 0 or name == "silence", "every connection has ended")
+
+
+def assert_released(client: HttpClient) -> None:
+    """No attempt holds a connection any more."""
+    connector = client._session.connector
+    assert connector is not None
+    assert not connector._acquired
+
+
+@pytest.mark.parametrize("reads_body", [False, True])
+async def test_a_status_that_comes_while_the_hold_ends_decides(reads_body: bool) -> None:
+    async with (
+        hostile_receiver({"x": BROKEN_BEHIND_THE_STATUS["headers stalled"]}) as receiver,
+        client_of(replace(POLICY, timeout_s=5, hold_max_s=0.3)) as client,
+    ):
+        result = await client.exchange(Post(f"{receiver.url}/x", reads_body=reads_body))
+        assert (result.response is not None and result.response.status, result.final) == (200, True)
+        assert_released(client)
+
+
+async def test_a_body_that_nobody_needs_is_not_waited_for() -> None:
+    async with (
+        hostile_receiver({"x": BROKEN_BEHIND_THE_STATUS["body drip-fed"]}) as receiver,
+        client_of(replace(POLICY, timeout_s=5)) as client,
+    ):
+        result = await asyncio.wait_for(client.exchange(Post(f"{receiver.url}/x", reads_body=False)), 2)
+        assert result.final
+
+
+async def test_answers_are_asked_for_without_compression_and_read_with_it(server: ScriptedServer) -> None:
+    server.script(Reply(200, zlib.compress(b"packed"), headers={"Content-Encoding": "deflate"}))
+    async with client_of() as client:
+        result = await client.exchange(Post(server.url))
+    assert server.asked[0].headers["Accept-Encoding"] == "identity"
+    assert result.response is not None
+    assert result.response.body == b"packed"
+
+
+async def test_a_certificate_that_is_refused_stops_the_sink_and_costs_no_record(tmp_path: Path) -> None:
+    async with running_simulator(tls_dir=tmp_path) as sim, client_of(replace(POLICY, hold_max_s=0.5)) as client:
+        with pytest.raises(TerminalError, match=r"the address\): its certificate is refused \(.*\); have the server"):
+            await client.check(sim.http_url)
+        with pytest.raises(TerminalError, match="its certificate is refused"):
+            await client.exchange(Post(sim.http_url))
+
+
+async def test_a_server_that_is_away_is_no_reason_not_to_start(unused_tcp_port: int) -> None:
+    async with client_of() as client:
+        await client.check(f"https://127.0.0.1:{unused_tcp_port}")
+
+
+async def test_an_attempt_after_a_refused_certificate_can_still_succeed(server: ScriptedServer, tmp_path: Path) -> None:
+    server.script(FINE)
+    async with running_simulator(tls_dir=tmp_path) as sim, client_of() as client:
+        post = Post(sim.http_url)
+        exchange = asyncio.create_task(client.exchange(post))
+        await eventually(lambda: post.made > 0, "it was tried")
+        post.url = server.url
+        assert (await asyncio.wait_for(exchange, 5)).final
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "there is no such host"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), None),
+        (aiohttp.InvalidURL("http://[::1/"), "this is no address of a server"),
+        (ConnectionRefusedError(111, "refused"), None),
+        (aiohttp.ServerDisconnectedError(), None),
+    ],
+)
+def test_what_is_permanent_about_a_connection(error: Exception, words: str | None) -> None:
+    assert never_reachable(error) == words

@@ -1,4 +1,6 @@
-"""Take each guard out, one at a time, and see a test turn red: `python -m tests.mutation [core|source|edges|calls]`.
+"""Take each guard out, one at a time, and see a test turn red.
+
+`python -m tests.mutation [core|source|edges|calls|sinks]` takes one part, or all of them.
 
 Works on copies of the sources, and on a Kafka of its own for the tests that need one. Ends with 1 when a mutant survives.
 """
@@ -13,6 +15,7 @@ from tests.mutation.edges import EDGES
 from tests.mutation.mutant import Mutant
 from tests.mutation.rows import ROW_MUTANTS, RowMutant
 from tests.mutation.run import report, try_all
+from tests.mutation.sinks import SINKS
 from tests.mutation.source import FURTHER, ROWS
 
 PARTS: dict[str, list[Mutant | RowMutant]] = {
@@ -20,6 +23,7 @@ PARTS: dict[str, list[Mutant | RowMutant]] = {
     "source": [*ROWS, *FURTHER],
     "edges": [*EDGES],
     "calls": [*CALLS],
+    "sinks": [*SINKS],
 }
 
 

@@ -179,7 +179,7 @@ ROWS = [
     Mutant(
         "row 21: a reply without a token is asked for again",
         "connectors.salesforce:token_of",
-        "status == 200 and _holds_no_token(body)",
+        "status == 200 and 'access_token' in reply and not reply['access_token']",
         "False",
         f"{FAILURES} hold_no_token",
     ),

@@ -11,6 +11,7 @@ from connectors.config.definition import (
     Key,
     Type,
     at_least,
+    host_and_port,
     http_url_without_credentials,
     non_empty,
     one_of,
@@ -53,7 +54,7 @@ DEFINITION: Final = (
             doc="host:port of the Pub/Sub API; api.pubsub.salesforce.com:7443, or port 443 behind strict firewalls.",
             default="api.pubsub.salesforce.com:7443",
             importance=Importance.HIGH,
-            check=non_empty,
+            check=host_and_port,
             group=_SALESFORCE,
         ),
         Key(

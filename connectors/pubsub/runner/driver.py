@@ -39,7 +39,8 @@ from connectors.pubsub.runner.pipeline import ConversionPipeline
 from connectors.pubsub.runner.settings import SourceSettings
 from connectors.pubsub.runner.stream import Stream
 from connectors.pubsub.runner.transport import Fetched
-from connectors.salesforce.auth import Token, TokenSource
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.token_reply import Token
 from schemas.proto import pubsub_api_pb2 as pb
 
 log = logging.getLogger(__name__)

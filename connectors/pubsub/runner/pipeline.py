@@ -22,7 +22,8 @@ from connectors.pubsub.runner.schema_cache import SchemaCache
 from connectors.pubsub.runner.schema_frames import SchemaFrames
 from connectors.pubsub.runner.settings import SourceSettings
 from connectors.pubsub.runner.transport import Transport
-from connectors.salesforce.auth import Token, TokenSource
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.token_reply import Token
 from schemas.dead_letters import Stage
 from schemas.proto import pubsub_api_pb2 as pb
 

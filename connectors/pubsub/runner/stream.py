@@ -8,7 +8,8 @@ from connectors.errors import RetriableError, TerminalError
 from connectors.pubsub.protocol.faults import Action, Fault, RpcError
 from connectors.pubsub.protocol.messages import OpenStream, StreamEnded, StreamFailed
 from connectors.pubsub.runner.transport import Endpoint, Fetched, SubscribeStream, Transport
-from connectors.salesforce.auth import Token, TokenSource
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.token_reply import Token
 
 log = logging.getLogger(__name__)
 

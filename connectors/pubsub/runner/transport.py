@@ -17,8 +17,8 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, witho
 
 from connectors.pubsub.protocol.faults import Action, Fault, RpcError, classify
 from connectors.pubsub.protocol.messages import ReplayPreset
-from connectors.salesforce.auth import Token
 from connectors.salesforce.network import DIRECT, NetworkSettings
+from connectors.salesforce.token_reply import Token
 from schemas.proto import pubsub_api_pb2 as pb
 from schemas.proto.pubsub_api_pb2_grpc import PubSubStub
 

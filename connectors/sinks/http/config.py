@@ -7,6 +7,7 @@ from typing import Any
 from connectors.config.definition import ConfigDef, Key, Type, Values, at_least
 from connectors.salesforce.network import NetworkSettings
 from connectors.sinks.http.client import HttpClient, ObserveAttempt, RetryPolicy
+from connectors.sinks.http.server import ServerName
 
 
 def _positive(value: Any) -> str | None:
@@ -32,7 +33,11 @@ def http_keys(*, timeout_key: str, max_inflight: int, hold_max_s: float) -> Conf
 
 
 def client_maker(
-    values: Values, observe: ObserveAttempt, timeout_key: str, network: NetworkSettings | None = None
+    values: Values,
+    observe: ObserveAttempt,
+    timeout_key: str,
+    server: ServerName,
+    network: NetworkSettings | None = None,
 ) -> Callable[[], HttpClient]:
     """What makes the client for these values: it has to be called on the event loop that will use the client."""
     policy = RetryPolicy(
@@ -43,5 +48,10 @@ def client_maker(
         hold_max_s=values.number("hold.max.s"),
     )
     return partial(
-        HttpClient, policy=policy, max_inflight=values.integer("max.inflight"), observe=observe, network=network
+        HttpClient,
+        policy=policy,
+        max_inflight=values.integer("max.inflight"),
+        observe=observe,
+        network=network,
+        server=server,
     )

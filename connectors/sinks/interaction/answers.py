@@ -1,18 +1,26 @@
 """What an answer of the Interaction Service API means for the call. Pure.
 
+A body is foreign text: it is read for what it says, field by field, and what cannot be read says nothing.
+
 The HTTP status says little: the service publishes error codes and not their statuses, and a 2xx can carry
 `success: false`. So the code decides, then the status. Codes are those of the service's public list of error codes.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from connectors.sinks.http.status import is_temporary
 
 _RATE_LIMIT = "rate limit exceeded"
+_BYTE_ORDER_MARK = "\ufeff"
+_CODE = re.compile(r"[0-9]{1,10}(?:\.0*)?")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_MOST_CODE = 2**31 - 1  # the result record has an int for it
+_MESSAGE_CHARACTERS = 2000
+_ID_CHARACTERS = 255  # a record id has 18
 
 
 class Meaning(StrEnum):
@@ -46,48 +54,120 @@ _BY_CODE = {
 class ServiceAnswer:
     """The parts of a body that decide. None where the body does not say; `code` is never 0.
 
-    `ids` are the record ids that the body names, by the API's own words.
+    `ids` are the record ids that the body names, by the API's own words. `page` says that the body is a page for
+    people: something in front of the service has answered in its place.
     """
 
     success: bool | None = None
     code: int | None = None
     message: str | None = None
     ids: tuple[tuple[str, str], ...] = ()
+    page: bool = False
+
+
+_NOTHING = msgspec.Raw(b"null")
 
 
 class _Error(msgspec.Struct, frozen=True):
-    code: int | str | None = None
-    message: str | None = None
+    code: msgspec.Raw = _NOTHING
+    message: msgspec.Raw = _NOTHING
 
 
 class _Body(msgspec.Struct, frozen=True, rename="camel"):
-    success: bool | None = None
-    code: int | str | None = None
-    message: str | None = None
-    error_detail: _Error | None = None
-    psr_id: Any = None
-    routing_correlation_id: Any = None
-    agent_work_id: Any = None
+    success: msgspec.Raw = _NOTHING
+    code: msgspec.Raw = _NOTHING
+    message: msgspec.Raw = _NOTHING
+    error_detail: msgspec.Raw = _NOTHING
+    psr_id: msgspec.Raw = _NOTHING
+    routing_correlation_id: msgspec.Raw = _NOTHING
+    agent_work_id: msgspec.Raw = _NOTHING
 
 
 _IDS = {"psr_id": "psrId", "routing_correlation_id": "routingCorrelationId", "agent_work_id": "agentWorkId"}
 
-_DECODER = msgspec.json.Decoder(_Body)
+# what msgspec raises for foreign text: its own errors, too deep, a number longer than Python converts
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, ValueError)
 
 
 def parse(body: bytes) -> ServiceAnswer:
     """Read a body: `{"success", "errorDetail": {"code", "message"}}` or `{"code", "message"}`, anything else as empty.
 
-    Codes may be numeric strings. Never raises: a body that cannot be read leaves the decision to the status.
+    Codes may be text or 10014.0, `success` may be "false", a message may be an object: what can be read of a body is
+    read, though other parts of it cannot. Never raises: a body that cannot be read leaves the decision to the status.
     """
+    text = body.decode("utf-8", "replace").removeprefix(_BYTE_ORDER_MARK).lstrip()
+    if text.startswith("<"):
+        return ServiceAnswer(page=True)
     try:
-        answer = _DECODER.decode(body)
-    except msgspec.DecodeError:
+        answer = _fields(text)
+    except _UNREADABLE:
         return ServiceAnswer()
-    detail = answer.error_detail or _Error(answer.code, answer.message)
-    found = ((word, getattr(answer, name)) for name, word in _IDS.items())
-    ids = tuple((word, value) for word, value in found if isinstance(value, str) and value)
-    return ServiceAnswer(success=answer.success, code=_code(detail.code), message=detail.message, ids=ids)
+    try:
+        detail = msgspec.json.decode(answer.error_detail, type=_Error)
+    except _UNREADABLE:
+        detail = _Error(answer.code, answer.message)
+    success = _flag(answer.success)
+    code = _code(detail.code)
+    if code is None and success is None and _is_unknown_code(detail.code):
+        success = False  # an error that has no code of ours is an error
+    found = ((word, _text(getattr(answer, name))) for name, word in _IDS.items())
+    ids = tuple((word, value) for word, value in found if value and len(value) <= _ID_CHARACTERS)
+    return ServiceAnswer(success=success, code=code, message=_message(detail.message), ids=ids)
+
+
+def _fields(text: str) -> _Body:
+    try:
+        return msgspec.json.decode(text, type=_Body)
+    except msgspec.DecodeError:
+        # half a character makes all of the text unreadable: tried once more without
+        return msgspec.json.decode(_SURROGATE.sub(r"\\ufffd", text), type=_Body)
+
+
+def _value(raw: msgspec.Raw) -> object:
+    """A field; None for one that cannot be read."""
+    try:
+        return msgspec.json.decode(raw)
+    except _UNREADABLE:
+        return None
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    """The text of a field, in characters that can be written; None for anything else."""
+    value = _value(raw)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+
+
+def _flag(raw: msgspec.Raw) -> bool | None:
+    value = _value(raw)
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+def _message(raw: msgspec.Raw) -> str | None:
+    """The words of an error; those of an object as its JSON."""
+    text, written = _text(raw), bytes(raw)
+    if text is None and written[:1] in (b"{", b"["):
+        text = written.decode("utf-8", "replace")
+    return None if text is None else text[:_MESSAGE_CHARACTERS]
+
+
+def _written_code(raw: msgspec.Raw) -> str:
+    text = bytes(raw).decode("utf-8", "replace")
+    return text.strip('"').strip() if text[:1] not in ("{", "[") else ""
+
+
+def _code(raw: msgspec.Raw) -> int | None:
+    """The code as a number; None for none, for 0 and for what no code can be."""
+    written = _written_code(raw)
+    code = int(written.partition(".")[0]) if _CODE.fullmatch(written) else 0
+    return code if 0 < code <= _MOST_CODE else None
+
+
+def _is_unknown_code(raw: msgspec.Raw) -> bool:
+    """Whether there is a number for a code, though none that a code can be; 0 is no code."""
+    digits = _written_code(raw).lstrip("-")
+    return digits[:1].isdecimal() and digits.strip("0.") != ""
 
 
 def meaning(status: int, answer: ServiceAnswer) -> Meaning:
@@ -98,11 +178,7 @@ def meaning(status: int, answer: ServiceAnswer) -> Meaning:
         return Meaning.RETRY
     if status == 401:
         return Meaning.NEW_TOKEN
+    if answer.page and 200 <= status < 300:
+        return Meaning.RETRY  # a page is not the service's word, and its 2xx is no acceptance
     accepted = 200 <= status < 300 and answer.success is not False
     return Meaning.ACCEPTED if accepted else Meaning.REJECTED
-
-
-def _code(value: int | str | None) -> int | None:
-    if isinstance(value, str):
-        value = int(value) if value.isdecimal() else None
-    return value or None

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from connectors import clock
-from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, http_url
+from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, http_url_without_credentials
 from connectors.connector import ConnectorType, Task, WorkerConfig
 from connectors.kafka.idempotent_producer import IdempotentProducer
 from connectors.kafka.topic_reader import TopicReader
@@ -15,12 +15,16 @@ from connectors.salesforce.login_config import LOGIN_KEYS, login_of, network_of
 from connectors.sinks.engine.config import sink_keys, sink_settings, sink_tasks
 from connectors.sinks.engine.metrics import SinkMetrics
 from connectors.sinks.http.config import client_maker, http_keys
+from connectors.sinks.http.server import ServerName
 from connectors.sinks.interaction.journal import CallJournal
 from connectors.sinks.interaction.routing_log import RoutingLog
 from connectors.sinks.interaction.sink import InteractionCaller, Service
 from schemas.topics import Topics
 
 _TIMEOUT_KEY = "salesforce.timeout.s"
+_SERVER = ServerName(
+    setting="salesforce.api.url", remedy="check it, and set salesforce.ca.file to the authority's PEM file"
+)
 
 
 def _header_value(value: Any) -> str | None:
@@ -38,7 +42,7 @@ class InteractionSink:
                 "salesforce.api.url",
                 doc="Base of the Interaction Service API, https://<MyDomain>.my.salesforce-scrt.com/api/v1.",
                 importance=Importance.HIGH,
-                check=http_url,
+                check=http_url_without_credentials,
             ),
             Key(
                 "salesforce.authorization.context",
@@ -94,7 +98,7 @@ class InteractionSink:
             return InteractionCaller(
                 service=service,
                 results_topic=results_topic,
-                make_client=client_maker(values, metrics.attempted, _TIMEOUT_KEY, self._network),
+                make_client=client_maker(values, metrics.attempted, _TIMEOUT_KEY, _SERVER, self._network),
                 journal=CallJournal(
                     topic=journal_topic,
                     results_topic=results_topic,

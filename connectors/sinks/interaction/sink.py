@@ -18,7 +18,8 @@ from http import HTTPStatus
 
 from connectors.errors import RetriableError, TerminalError
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
-from connectors.salesforce.auth import Token, TokenSource
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.token_reply import Token
 from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
 from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, SendForbidden, Verdict
 from connectors.sinks.interaction.answers import Meaning, ServiceAnswer, meaning, parse
@@ -106,6 +107,7 @@ class InteractionCaller:
         await self._journal.open()
         self._client = self._make_client()
         self._tokens = self._make_tokens()
+        await self._client.check(self._service.api_url)
         try:
             await self._tokens.token()
         except RetriableError as error:
@@ -234,6 +236,8 @@ _WRONG_ORG = "the call is for another org than the credentials of this connector
 class _CallRequest:
     """One call as an HTTP request. Remembers the service's last answer, and whether a new token has been tried."""
 
+    reads_body = True
+
     def __init__(
         self,
         call: SalesforceCall,
@@ -245,6 +249,7 @@ class _CallRequest:
     ) -> None:
         """`intend` writes to the journal that an attempt follows; None for a call whose repeat is harmless."""
         self.method = call.method
+        self.conversation = call.conversation_id
         self.url = f"{service.api_url.rstrip('/')}/{api.path}"
         self.body = call.body.encode()
         self.attempts = 0

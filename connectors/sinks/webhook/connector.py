@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from connectors import clock
-from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, Type, http_url
+from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, Type, http_url, invalid
 from connectors.connector import ConnectorType, Task, WorkerConfig
 from connectors.sinks.engine.config import sink_keys, sink_settings, sink_tasks
 from connectors.sinks.engine.metrics import SinkMetrics
 from connectors.sinks.http.config import client_maker, http_keys
+from connectors.sinks.http.server import ServerName
+from connectors.sinks.http.status import FEW_ATTEMPTS, Patience, StatusRules, status_list_problem, statuses_with
 from connectors.sinks.webhook.signing import signer_of
 from connectors.sinks.webhook.sink import WebhookPoster
 from schemas.topics import Topics
 
 _TIMEOUT_KEY = "webhook.timeout.s"
+_FINAL = "webhook.statuses.final"
+_FINAL_SOON = "webhook.statuses.final.soon"
 
 
 def _webhook_secret(value: Any) -> str | None:
@@ -39,6 +43,20 @@ class WebhookSink:
                 importance=Importance.HIGH,
                 check=_webhook_secret,
             ),
+            Key(
+                _FINAL,
+                Type.LIST,
+                doc="Statuses that end a delivery at once, such as 410, or classes such as 4xx (408, 425, 429 apart).",
+                default=statuses_with(Patience.FINAL),
+                check=status_list_problem,
+            ),
+            Key(
+                _FINAL_SOON,
+                Type.LIST,
+                doc=f"Statuses that end it after {FEW_ATTEMPTS} such answers; all others but 2xx are repeated.",
+                default=statuses_with(Patience.FINAL_SOON),
+                check=status_list_problem,
+            ),
             Key("receipts.topic", doc="Topic for receipts; <topic.prefix>.receipts when absent.", default=None),
         )
         + sink_keys(http_keys(timeout_key=_TIMEOUT_KEY, max_inflight=64, hold_max_s=120.0))
@@ -48,7 +66,15 @@ class WebhookSink:
         """Validate the configuration. Raises `ConfigError` that names every wrong key."""
         self.name = name
         self.config = config
-        self._values = self.definition.parse(config, f"connector {name}")
+        subject = f"connector {name}"
+        self._values = self.definition.parse(config, subject)
+        self._statuses = StatusRules(
+            final=frozenset(self._values.strings(_FINAL)), final_soon=frozenset(self._values.strings(_FINAL_SOON))
+        )
+        both = sorted(self._statuses.final & self._statuses.final_soon)
+        if both:
+            problem = f"Invalid value {both[0]} for configuration {_FINAL_SOON}: {_FINAL} has it already"
+            raise invalid(subject, [problem])
 
     def tasks(self, worker: WorkerConfig) -> list[Task]:
         """`tasks.max` members of one consumer group; those beyond the number of partitions stay idle."""
@@ -69,8 +95,9 @@ class WebhookSink:
             return WebhookPoster(
                 url=values.string("webhook.url"),
                 signer=signer,
+                statuses=self._statuses,
                 receipts_topic=receipts_topic,
-                make_client=client_maker(values, metrics.attempted, _TIMEOUT_KEY),
+                make_client=client_maker(values, metrics.attempted, _TIMEOUT_KEY, ServerName(setting="webhook.url")),
                 now_ms=clock.now_ms,
             )
 

@@ -4,8 +4,9 @@ The request follows Standard Webhooks. `webhook-id` is the delivery id, the same
 receiver can drop repeats. `webhook-timestamp` and `webhook-signature` are new in each attempt, because receivers refuse
 stale ones. The body is the `Delivery` as JSON, absent fields as null.
 
-What a status means: 2xx, the delivery arrived; 408, 425, 429 and 5xx, it is sent again later; anything else, redirects
-included, cannot succeed by repeating. A delivery with `expires_at_ms` is worth nothing from then on and is dropped.
+What a status means: 2xx, the delivery arrived; 410, it never will; 400, 413 and 422, it is sent a few times more;
+anything else, redirects included, and it is sent again until the bounds of a hold. A delivery with `expires_at_ms` is
+worth nothing from then on and is dropped.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from standardwebhooks import Webhook
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
 from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
 from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, SendForbidden, Verdict
-from connectors.sinks.http.status import is_success, is_temporary
+from connectors.sinks.http.status import FEW_ATTEMPTS, Patience, StatusRules, is_success
 from schemas.codec import DecodeError, decode, encode
 from schemas.dead_letters import Stage
 from schemas.records import Delivery, DeliveryReceipt, ReceiptStatus
@@ -34,12 +35,17 @@ class WebhookPoster:
         *,
         url: str,
         signer: Webhook,
+        statuses: StatusRules,
         receipts_topic: str,
         make_client: Callable[[], HttpClient],
         now_ms: Callable[[], int],
     ) -> None:
-        """`make_client` is called in `open`, on the event loop; `now_ms` is the clock of signature, expiry, receipt."""
+        """`statuses` says how long each is repeated. `make_client` is called in `open`, on the event loop.
+
+        `now_ms` is the clock of signature, expiry and receipt.
+        """
         self._url = url
+        self._statuses = statuses
         self._signer = signer
         self._receipts_topic = receipts_topic
         self._make_client = make_client
@@ -47,14 +53,22 @@ class WebhookPoster:
         self._client: HttpClient | None = None
 
     async def open(self) -> None:
-        """Make the connection pool; the receiver is not asked for anything."""
+        """Make the connection pool; the receiver is not asked for anything but its certificate.
+
+        Raises `TerminalError` when that is refused.
+        """
         self._client = self._make_client()
+        await self._client.check(self._url)
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Nothing to do: a delivery has its id, by which the receiver drops a repeat."""
 
     async def put(self, record: ConsumedRecord) -> Outcome:
-        """POST one delivery until it has arrived, cannot arrive or has expired."""
+        """POST one delivery until it has arrived, cannot arrive or has expired.
+
+        Raises `TerminalError` when the receiver could not be reached for as long as the delivery was held, for a reason
+        that lies in the configuration: then no delivery is given up for it.
+        """
         if self._client is None:
             raise RuntimeError("put() before open()")
         try:
@@ -65,7 +79,9 @@ class WebhookPoster:
             message = "posting a delivery: its delivery_id holds characters that no webhook-id header can carry"
             return Rejected(stage=Stage.TASK_PUT, error="ValueError", message=message)
         try:
-            result = await self._client.exchange(_DeliveryRequest(delivery, self._url, self._signer, self._now_ms))
+            result = await self._client.exchange(
+                _DeliveryRequest(delivery, self._url, self._signer, self._statuses, self._now_ms)
+            )
         except SendForbidden:
             return Dropped(reason=_EXPIRED)
         return self._outcome(delivery, result)
@@ -109,14 +125,20 @@ class _DeliveryRequest:
     """One delivery as an HTTP request."""
 
     method = "POST"
+    reads_body = False
 
-    def __init__(self, delivery: Delivery, url: str, signer: Webhook, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, delivery: Delivery, url: str, signer: Webhook, statuses: StatusRules, now_ms: Callable[[], int]
+    ) -> None:
         self.url = url
+        self.conversation = delivery.conversation_id
         self.body = msgspec.json.encode(delivery)
         self._text = self.body.decode()
         self._id = delivery.delivery_id
         self._expires_at_ms = delivery.expires_at_ms
         self._signer = signer
+        self._statuses = statuses
+        self._final_soon = 0
         self._now_ms = now_ms
 
     async def headers(self) -> Mapping[str, str]:
@@ -142,8 +164,15 @@ class _DeliveryRequest:
         return max(0.001, (self._expires_at_ms - self._now_ms()) / 1000)
 
     def judge(self, response: HttpResponse) -> Verdict:
-        """Retry a temporary status; every other one is final."""
-        return Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
+        """By status, with the patience that the settings have for it."""
+        match self._statuses.patience(response.status):
+            case Patience.RETRY:
+                return Verdict.RETRY
+            case Patience.FINAL_SOON:
+                self._final_soon += 1
+                return Verdict.FINAL if self._final_soon >= FEW_ATTEMPTS else Verdict.RETRY
+            case _:
+                return Verdict.FINAL
 
     def not_connected(self) -> None:
         """Nothing to do: a repeat is dropped by its id."""

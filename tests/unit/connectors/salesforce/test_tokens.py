@@ -3,26 +3,23 @@
 import asyncio
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 from connectors.config.definition import Password
 from connectors.errors import RetriableError, TerminalError
-from connectors.salesforce.auth import (
-    TOKEN_PATH,
-    ClientCredentials,
-    JwtBearer,
-    Token,
-    TokenSource,
-    long_id,
-    org_id_of,
-    token_of,
-)
+from connectors.salesforce.auth import TOKEN_PATH, ClientCredentials, JwtBearer, TokenSource
+from connectors.salesforce.network import NetworkSettings
+from connectors.salesforce.token_reply import Token, long_id, org_id_of, token_of
+from tests.support.simulator import running_simulator
 
 ORG_ID = "00DHs000000DemoMAC"
 REPLY = {
@@ -170,12 +167,12 @@ async def test_a_login_server_that_is_not_there_is_named(unused_tcp_port):
 )
 def test_a_reply_without_what_is_needed_names_the_login_url_and_not_the_token(body):
     with pytest.raises(TerminalError, match=r"salesforce\.login\.url") as caught:
-        token_of(credentials(), 200, body)
+        token_of("asking", 200, body.encode())
     assert "the-token" not in str(caught.value)
 
 
 def test_a_token_does_not_show_itself():
-    assert "the-token" not in repr(token_of(credentials(), 200, json.dumps(REPLY)))
+    assert "the-token" not in repr(token_of("asking", 200, json.dumps(REPLY).encode()))
 
 
 @pytest.mark.parametrize(
@@ -228,3 +225,132 @@ def test_a_private_key_that_cannot_be_used_is_named(content, tmp_path):
     flow = JwtBearer(login_url="https://x", client_id="client-1", username="u", private_key=file)
     with pytest.raises(TerminalError, match=r"key\.pem.*salesforce\.private\.key\.file"):
         flow.request_body(now_s=0)
+
+
+def pem_of(key, **encryption):
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        encryption.get("encryption", serialization.NoEncryption()),
+    ).decode()
+
+
+def assertion_of(flow):
+    return dict(pair.split("=", 1) for pair in flow.request_body(now_s=1_767_225_600).split("&"))["assertion"]
+
+
+@pytest.mark.parametrize(
+    ("audience", "expected"),
+    [(None, "https://org.my.salesforce.com"), ("https://test.salesforce.com", "https://test.salesforce.com")],
+)
+def test_the_audience_is_the_login_url_or_as_configured(audience, expected, private_key):
+    key = Password(pem_of(private_key))
+    flow = JwtBearer(
+        login_url="https://org.my.salesforce.com/", client_id="c", username="u", private_key=key, audience=audience
+    )
+    assert jwt.decode(assertion_of(flow), options={"verify_signature": False})["aud"] == expected
+
+
+def other_keys(private_key):
+    public = private_key.public_key()
+    own = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app")])
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder(own, own, public, 1, began, began + timedelta(days=1))
+        .sign(private_key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
+    form = serialization.PublicFormat
+    return {
+        "a public key": public.public_bytes(serialization.Encoding.PEM, form.SubjectPublicKeyInfo).decode(),
+        "it is a public key": public.public_bytes(serialization.Encoding.OpenSSH, form.OpenSSH).decode(),
+        "a certificate": certificate,
+        "encrypted": pem_of(private_key, encryption=serialization.BestAvailableEncryption(b"word")),
+        "no RSA key": ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        .decode(),
+    }
+
+
+@pytest.mark.parametrize("words", ["a public key", "it is a public key", "a certificate", "encrypted", "no RSA key"])
+def test_what_stands_in_the_place_of_a_private_key_is_named(words, private_key):
+    key = Password(other_keys(private_key)[words])
+    flow = JwtBearer(login_url="https://x", client_id="client-1", username="u", private_key=key)
+    with pytest.raises(TerminalError, match=rf"{words}.*set salesforce\.private\.key") as caught:
+        flow.request_body(now_s=0)
+    assert "BEGIN" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_no_secret_goes_elsewhere(status):
+    elsewhere = LoginServer()
+    app, other = web.Application(), web.Application()
+    other.router.add_route("*", "/{path:.*}", elsewhere.handle)
+    async with TestServer(other) as there:
+
+        async def move(_request):
+            return web.Response(status=status, headers={"Location": str(there.make_url("/moved"))})
+
+        app.router.add_post(TOKEN_PATH, move)
+        async with TestServer(app) as here:
+            source = TokenSource(credentials(str(here.make_url("/"))))
+            with pytest.raises(TerminalError, match=r"another address.*salesforce\.login\.url"):
+                await source.token()
+            await source.close()
+    assert elsewhere.requests == []
+
+
+async def test_no_user_of_a_netrc_file_is_sent(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password stolen\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen = []
+
+    async def answer(request):
+        seen.append(dict(request.headers))
+        return web.json_response(REPLY)
+
+    app = web.Application()
+    app.router.add_post(TOKEN_PATH, answer)
+    async with TestServer(app) as here:
+        source = TokenSource(credentials(str(here.make_url("/"))))
+        await source.token()
+        await source.close()
+    assert [headers.get("Authorization") for headers in seen] == [None]
+
+
+async def test_the_proxy_of_the_environment_still_counts(monkeypatch):
+    network = NetworkSettings()
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    assert network.proxy_for("https://org.my.salesforce.com/x") == "http://proxy:3128"
+    assert network.proxy_for("https://inside.example/x") is None
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_a_page_in_latin_1_raises_no_error_of_a_codec(status):
+    async def answer(_request):
+        return web.Response(
+            status=status, body="ungültig".encode("latin-1"), headers={"Content-Type": "text/html; charset=nonsense"}
+        )
+
+    app = web.Application()
+    app.router.add_post(TOKEN_PATH, answer)
+    async with TestServer(app) as here:
+        source = TokenSource(credentials(str(here.make_url("/"))))
+        with pytest.raises(TerminalError if status == 400 else RetriableError):
+            await source.token()
+        await source.close()
+
+
+async def test_a_login_server_whose_certificate_is_refused_is_named(tmp_path):
+    async with running_simulator(tls_dir=tmp_path) as sim:
+        source = TokenSource(credentials(sim.http_url))
+        with pytest.raises(TerminalError, match=r"certificate is refused.*salesforce\.ca\.file"):
+            await source.token()
+        await source.close()
