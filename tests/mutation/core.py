@@ -130,9 +130,7 @@ GUARDS = [
         "len(objects) < len(found)",
         tests="property/test_content.py",
     ),
-    _core(
-        "content: words that are not known are kept", "Part.drop", "found in known", "name in self._left"
-    ),
+    _core("content: words that are not known are kept", "Part.drop", "found in known", "name in self._left"),
     _core("content: a link has no number", "_options", "as_filled_text(option.get('url'))"),
     _core(
         "content: the identifier of old options",
