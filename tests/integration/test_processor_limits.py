@@ -42,7 +42,8 @@ def produce(kafka: TestBroker, topic: str, values: Iterable[bytes]) -> None:
     assert producer.flush(30) == 0
 
 
-def test_large_and_odd_records_cost_themselves_only(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+def hard_records() -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    """Large ones that fit, long names, those that are refused, and those with odd numbers."""
     title = {"titleItem": {"itemType": "TitleItem", "title": "t" * 600_000}}
     large = [
         static({"formatType": "RichLink", "linkItem": title}, "rich-link"),
@@ -76,6 +77,11 @@ def test_large_and_odd_records_cost_themselves_only(kafka: TestBroker, catalogue
         live(domain.entry("QueuePosition", {"position": 10**30})),
         live(domain.entry("SessionStatusChanged", {"sessionStatus": "Active", "sessionStartTime": 10**30})),
     ]
+    return large, names, poison, odd
+
+
+def test_large_and_odd_records_cost_themselves_only(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+    large, names, poison, odd = hard_records()
     undecodable = [b"u" * 1_000_500, b"v" * (LARGEST_CONTENT_BYTES - 200), b"w" * 4_000_000]
     with running_processor(kafka, catalogue, tmp_path) as processor:
         processor.publish(live(domain.message("before", entry_id="before")))

@@ -130,9 +130,7 @@ GUARDS = [
         "len(objects) < len(found)",
         tests="property/test_content.py",
     ),
-    _core(
-        "content: words that are not known are kept", "Part.drop", "self._left.get(name) in known", "name in self._left"
-    ),
+    _core("content: words that are not known are kept", "Part.drop", "found in known", "name in self._left"),
     _core("content: a link has no number", "_options", "as_filled_text(option.get('url'))"),
     _core(
         "content: the identifier of old options",
@@ -198,14 +196,30 @@ GUARDS = [
         "True",
         "test_odd_values.py",
     ),
-    _core("sizes: of an output", "streams:_encoded", "len(value) > self._largest", tests="test_processor.py"),
     _core(
-        "sizes: of a dead letter", "streams:_dead_letter", "not fits(value, key, headers)", tests="test_processor.py"
+        "sizes: of an output",
+        "streams:_encoded",
+        "len(value) > self._largest",
+        tests="tests/unit/streams/test_processor.py",
     ),
     _core(
-        "sizes: of a state value", "streams.state:take_changes", "len(data) > self._largest", tests="test_processor.py"
+        "sizes: of a dead letter",
+        "streams:_dead_letter",
+        "not fits(value, key, headers)",
+        tests="tests/unit/streams/test_processor.py",
     ),
-    _core("sizes: one receipt of many", "streams:_apply_found_receipts", "len(found) > 1", tests="test_processor.py"),
+    _core(
+        "sizes: of a state value",
+        "streams.state:CachedTable.take_changes",
+        "len(data) > self._largest",
+        tests="tests/unit/streams/test_processor.py",
+    ),
+    _core(
+        "sizes: one receipt of many",
+        "streams:_apply_found_receipts",
+        "len(found) > 1",
+        tests="tests/unit/streams/test_processor.py",
+    ),
     _core(
         "sizes: of a segment",
         "streams.state:take_segments",
