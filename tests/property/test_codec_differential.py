@@ -15,7 +15,7 @@ def test_both_forms_agree_on_every_input() -> None:
     compared = differential(MORE, seed=11)
     assert compared.inputs == MORE
     assert MORE * 0.1 < compared.refused < MORE * 0.9
-    assert compared.slowest_s < 1
+    assert compared.slowest_s < 5  # both forms, with whatever else the machine does
 
 
 def test_a_damaged_frame_is_a_record_or_the_one_error() -> None:

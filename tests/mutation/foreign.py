@@ -1,0 +1,111 @@
+"""The guards against what comes from outside: schemas, payloads, references, and another owner of the task."""
+
+from tests.mutation.mutant import Mutant
+
+ROWS = [
+    Mutant(
+        "events: what nobody foresaw is a dead letter",
+        "connectors.pubsub:BatchConverter.convert",
+        "self._give_up_unforeseen(consumer_event, batch, error)",
+        "raise",
+        "test_batch_conversion.py -k 'provokes or nested'",
+    ),
+    Mutant(
+        "events: a converter that could not be chosen is not taken for a schema that is missing",
+        "connectors.pubsub:BatchConverter.convert",
+        "read_id = None",
+        "pass",
+        "test_batch_conversion.py -k provokes",
+    ),
+    Mutant(
+        "payloads: depth is bounded",
+        "schemas.codec:_compound",
+        "depth >= MAX_DEPTH",
+        "False",
+        "test_codec.py -k bounds",
+    ),
+    Mutant(
+        "payloads: what another schema wrote is read within bounds first",
+        "schemas.codec:Codec.decode",
+        "self._check_bounds(writer, data[5:])",
+        "pass",
+        "test_codec.py -k bounds",
+    ),
+    Mutant(
+        "payloads: the number of values is bounded",
+        "schemas.codec:_count",
+        "cursor.values < 0",
+        "False",
+        "test_foreign_schemas.py -k 'bomb and two'",
+    ),
+    Mutant(
+        "payloads: an index from the end is none",
+        "schemas.codec:_value",
+        "branch < 0 or branch >= len(node.parts)",
+        "branch >= len(node.parts)",
+        "test_foreign_schemas.py -k 'bomb and branch'",
+    ),
+    Mutant(
+        "payloads: a symbol from the end is none",
+        "schemas.codec:_compound",
+        "index < 0 or index >= len(node.names)",
+        "index >= len(node.names)",
+        "test_foreign_schemas.py -k 'bomb and symbol'",
+    ),
+    Mutant(
+        "payloads: a length is held against what is left",
+        "schemas.codec:_bytes",
+        "length < 0 or length > len(cursor.data) - at",
+        "False",
+        "test_foreign_schemas.py -k 'bomb and bytes'",
+    ),
+    Mutant(
+        "schemas: their depth is bounded",
+        "schemas.codec:_Names.node",
+        "depth > 2 * MAX_DEPTH",
+        "False",
+        "test_foreign_schemas.py -k 'none and levels'",
+    ),
+    Mutant(
+        "codec: numbers of more than 64 bits are not read",
+        "schemas.codec:read_long",
+        "shift == 63 and data[at] > 1",
+        "False",
+        "test_codec_differential.py -k 64_bits",
+    ),
+    Mutant(
+        "codec: numbers of more than 64 bits are not written",
+        "schemas.codec:long_bytes",
+        "number >= 0x40000000000 and (value if value >= 0 else ~value).bit_length() > 63",
+        "False",
+        "test_codec_differential.py -k 64_bits",
+    ),
+    Mutant(
+        "references: text without an end is not read again and again",
+        "connectors.config:_references",
+        "end < 0",
+        "False",
+        "test_references.py -k 'half_references or kafkas'",
+    ),
+    Mutant(
+        "fencing: the error behind a symptom is asked for",
+        "connectors.kafka:TransactionalProducer._reason",
+        "error.code() not in _SYMPTOMS or self._producer is None",
+        "True",
+        "--timeout 60 test_fencing.py",
+    ),
+    Mutant(
+        "fencing: it is one whatever its flags",
+        "connectors.kafka:kind_of",
+        "code in _FENCED",
+        "code in _FENCED and fatal",
+        "test_producer_errors.py",
+    ),
+    Mutant(
+        "fencing: a process that stood still does not take its id back",
+        "connectors.pubsub:TransactionWriter._write",
+        "away_s < _EXPIRED_SHARE * self._transaction_timeout_s",
+        "False",
+        "--timeout 60 test_fencing.py -k stood_still",
+    ),
+]
