@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from schemas.collector import spare_collector
 from streams.settings import ENVIRONMENT_ONLY, StreamsSettings
+from streams.supervisor import EXIT_CRASHED, EXIT_NO_KAFKA, Supervisor
 
 if TYPE_CHECKING:
     from streams.runtime.app import ExactlyOnceApp
@@ -21,7 +22,10 @@ def _option_per_setting(command: Callable[..., None]) -> Callable[..., None]:
         if name in ENVIRONMENT_ONLY:
             continue
         words = {"is_flag": True, "default": None} if setting.annotation is bool else {"type": setting.annotation}
-        command = click.option(f"--{name.replace('_', '-')}", help=setting.description, **words)(command)
+        option = f"--{name.replace('_', '-')}"
+        if setting.annotation is bool and setting.default is True:
+            option = f"{option}/--no-{option[2:]}"
+        command = click.option(option, help=setting.description, **words)(command)
     return command
 
 
@@ -31,6 +35,10 @@ def _option_per_setting(command: Callable[..., None]) -> Callable[..., None]:
 def streams(log_level: str, **options: Any) -> None:
     """Run one worker of the processor; start more to share the partitions.
 
+    A parent process starts the worker again when it ends by itself: after 1 s, and up to 30 s when that repeats. With
+    --no-supervisor the worker runs alone, for a system that restarts it by other means.
+
+    \b
     Example: byoc streams --bootstrap-servers 127.0.0.1:9092 --web-port 6066
     """
     from streams.runtime.errors import BrokerUnreachable, TopicMismatch  # noqa: PLC0415  keeps --help fast
@@ -41,6 +49,8 @@ def streams(log_level: str, **options: Any) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise click.ClickException(f"setting {first['loc'][0]}={first['input']!r}: {first['msg']}") from error
+    if settings.supervisor:
+        Supervisor().run()  # returns in the worker's process only
     web_port = _free_port(settings.web_host, settings.web_port)
     from streams.app import create_app, needed_topics  # noqa: PLC0415
 
@@ -48,8 +58,13 @@ def streams(log_level: str, **options: Any) -> None:
     try:
         check_topics(settings.bootstrap_servers, needed_topics(settings), settings.partitions)
         app = create_app(settings, web_port)
-    except (BrokerUnreachable, TopicMismatch, ValueError) as error:
+    except ValueError as error:
         raise click.ClickException(str(error)) from error
+    except (BrokerUnreachable, TopicMismatch) as error:
+        refusal = click.ClickException(str(error))
+        if settings.supervisor:
+            refusal.exit_code = EXIT_NO_KAFKA
+        raise refusal from error
     _print_progress(app, f"{settings.web_host}:{web_port}", settings.app_id)
     _run_worker(app, log_level)
 
@@ -91,4 +106,9 @@ def _run_worker(app: "ExactlyOnceApp", log_level: str) -> None:
     spare_collector()
     worker = app.Worker(loglevel=log_level, redirect_stdouts=False, console_port=None, blocking_timeout=None)
     worker.spinner = None  # it sets the root logger to DEBUG: 18 % of the worker's time, and writes escape codes
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        if end.code:  # Faust's 1, which says the same as a setting that is refused
+            raise SystemExit(EXIT_CRASHED) from end
+        raise

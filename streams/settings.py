@@ -38,6 +38,7 @@ class StreamsSettings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Address of the query API.")  # it has no authentication of its own
     web_port: int = Field(6066, ge=0, le=65535, description="Port of the query API; 0 takes a free one.")
     data_dir: str = Field(".byoc/streams", description="Faust's working folder.")  # state itself is in the changelogs
+    supervisor: bool = Field(default=True, description="Start the worker again when it ends by itself.")
     session_timeout_s: float = Field(
         10.0,
         ge=SHORTEST_SESSION_S,

@@ -160,6 +160,9 @@ def _cursor(position: Position) -> str:
 
 def _position(cursor: str) -> Position:
     try:
-        return msgspec.json.decode(urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)), type=Position)
+        position: Position = msgspec.json.decode(
+            urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)), type=Position
+        )
     except (binascii.Error, msgspec.DecodeError, ValueError):
         raise UnreadableQuery(f"after={cursor} is no cursor; use the `next` of the page before") from None
+    return position

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import ClientSession, TCPConnector
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from schemas.topics import Topics
 from streams.core.model.rules import Rules
@@ -24,7 +24,7 @@ PARTITIONS = 4
 class QueryServer:
     """Where it is served, and the tables behind it."""
 
-    def __init__(self, app: ExactlyOnceApp, tables: Tables, server: TestServer, session: ClientSession) -> None:
+    def __init__(self, app: ExactlyOnceApp, tables: Tables, server: BaseTestServer, session: ClientSession) -> None:
         self._app = app
         self._tables = tables
         self._server = server
