@@ -7,6 +7,7 @@ from tests.mutation.core import GUARDS
 from tests.mutation.mutant import Mutant
 from tests.mutation.place import NoPlace, Place, find, replaced
 from tests.mutation.source import FURTHER, ROWS
+from tests.mutation.worker import EDGES
 
 SOURCE = '''
 LIMITS = {"small": 1, "large": 100}
@@ -27,7 +28,7 @@ class Door:
         self.opened = True
         return turn(key, force='much')
 '''
-MANY = [*GUARDS, *ROWS, *FURTHER]
+MANY = [*GUARDS, *ROWS, *FURTHER, *EDGES]
 
 
 def test_every_mutant_finds_its_code_and_its_tests():

@@ -1,4 +1,4 @@
-"""Take each guard out, one at a time, and see a test turn red: `python -m tests.mutation [core|source]`.
+"""Take each guard out, one at a time, and see a test turn red: `python -m tests.mutation [core|source|worker]`.
 
 Works on copies of the sources, and on a Kafka of its own for the tests that need one. Ends with 1 when a mutant survives.
 """
@@ -12,8 +12,13 @@ from tests.mutation.mutant import Mutant
 from tests.mutation.rows import ROW_MUTANTS, RowMutant
 from tests.mutation.run import report, try_all
 from tests.mutation.source import FURTHER, ROWS
+from tests.mutation.worker import EDGES
 
-PARTS: dict[str, list[Mutant | RowMutant]] = {"core": [*GUARDS, *ROW_MUTANTS], "source": [*ROWS, *FURTHER]}
+PARTS: dict[str, list[Mutant | RowMutant]] = {
+    "core": [*GUARDS, *ROW_MUTANTS],
+    "source": [*ROWS, *FURTHER],
+    "worker": EDGES,
+}
 
 
 @click.command()
