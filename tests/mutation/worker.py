@@ -31,8 +31,8 @@ EDGES = [
     Mutant(
         "path: a worker that lost it does not know",
         "streams.web:Ownership.answer_of_owner",
-        "'local' in request.query",
-        "False",
+        "self._app.partitions.get(partition) is not None",
+        "'local' in request.query or self._app.partitions.get(partition) is not None",
         PATHS,
     ),
     Mutant(
