@@ -157,9 +157,19 @@ def _check_answers(url: str, states: list[Folded]) -> None:
         expected = {name: getattr(value.counters, name) for name in value.counters.__struct_fields__}
         if answer["counters"] != expected or answer["last_activity_ms"] != value.last_activity_ms:
             raise MeasurementError(f"checking the restored state: conversation {conversation_id} differs")
-    found, written = len(_get(f"{url}/v1/routing/requests")["requests"]), sum(len(state.requests) for state in states)
+    found, written = _count_requests(url), sum(len(state.requests) for state in states)
     if found != written:
         raise MeasurementError(f"checking the restored state: {found} of {written} requests")
+
+
+def _count_requests(url: str) -> int:
+    """How many routing requests the query API lists, on all pages."""
+    page = _get(f"{url}/v1/routing/requests?limit=1000")
+    count = len(page["requests"])
+    while "next" in page:
+        page = _get(f"{url}/v1/routing/requests?limit=1000&after={page['next']}")
+        count += len(page["requests"])
+    return count
 
 
 def _get(url: str) -> Any:

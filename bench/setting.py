@@ -67,6 +67,7 @@ class Bench:
             "byoc",
             [
                 "streams",
+                "--no-supervisor",  # it would be the process that is measured
                 *("--bootstrap-servers", self.bootstrap_servers),
                 *("--prefix", topics.prefix),
                 *("--app-id", topics.app_id),

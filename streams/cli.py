@@ -13,6 +13,7 @@ from schemas.collector import spare_collector
 from schemas.process.descriptors import TooFewDescriptors, raise_descriptor_limit
 from schemas.process.log_lines import as_dictionary, configure
 from streams.settings import ENVIRONMENT_ONLY, StreamsSettings
+from streams.supervisor import EXIT_CRASHED, EXIT_NO_KAFKA, Supervisor
 
 if TYPE_CHECKING:
     from streams.runtime.app import ExactlyOnceApp
@@ -29,7 +30,10 @@ def _option_per_setting(command: Callable[..., None]) -> Callable[..., None]:
         if name in ENVIRONMENT_ONLY:
             continue
         words = {"is_flag": True, "default": None} if setting.annotation is bool else {"type": setting.annotation}
-        command = click.option(f"--{name.replace('_', '-')}", help=setting.description, **words)(command)
+        option = f"--{name.replace('_', '-')}"
+        if setting.annotation is bool and setting.default is True:
+            option = f"{option}/--no-{option[2:]}"
+        command = click.option(option, help=setting.description, **words)(command)
     return command
 
 
@@ -39,6 +43,10 @@ def _option_per_setting(command: Callable[..., None]) -> Callable[..., None]:
 def streams(log_level: str, **options: Any) -> None:
     """Run one worker of the processor; start more to share the partitions.
 
+    A parent process starts the worker again when it ends by itself: after 1 s, and up to 30 s when that repeats. With
+    --no-supervisor the worker runs alone, for a system that restarts it by other means.
+
+    \b
     Example: byoc streams --bootstrap-servers 127.0.0.1:9092 --web-port 6066
     """
     from streams.runtime.errors import BrokerUnreachable, TopicMismatch  # noqa: PLC0415  keeps --help fast
@@ -54,6 +62,8 @@ def streams(log_level: str, **options: Any) -> None:
         raise_descriptor_limit(_descriptors(settings.partitions), "byoc streams")
     except (ValueError, TooFewDescriptors) as error:
         raise click.ClickException(str(error)) from None
+    if settings.supervisor:
+        Supervisor().run()  # returns in the worker's process only
     web_port = _free_port(settings.web_host, settings.web_port)
     from streams.app import create_app, needed_topics, written_topics  # noqa: PLC0415
 
@@ -62,8 +72,13 @@ def streams(log_level: str, **options: Any) -> None:
         written = written_topics(settings)
         check_topics(settings.bootstrap_servers, needed_topics(settings), settings.partitions, written=written)
         app = create_app(settings, web_port)
-    except (BrokerUnreachable, TopicMismatch, ValueError) as error:
+    except ValueError as error:
         raise click.ClickException(str(error)) from error
+    except (BrokerUnreachable, TopicMismatch) as error:
+        refusal = click.ClickException(str(error))
+        if settings.supervisor:
+            refusal.exit_code = EXIT_NO_KAFKA
+        raise refusal from error
     _print_progress(app, f"{settings.web_host}:{web_port}", settings.app_id)
     _run_worker(app, log_level)
 
@@ -116,4 +131,9 @@ def _run_worker(app: "ExactlyOnceApp", log_level: str) -> None:
         blocking_timeout=None,
     )
     worker.spinner = None  # it sets the root logger to DEBUG: 18 % of the worker's time, and writes escape codes
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        if end.code:  # Faust's 1, which says the same as a setting that is refused
+            raise SystemExit(EXIT_CRASHED) from end
+        raise

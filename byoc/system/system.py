@@ -134,7 +134,7 @@ class System:
         options = self.options
         return self._launch(
             name,
-            *("streams", "--bootstrap-servers", self.bootstrap_servers, "--web-port", "0"),
+            *("streams", "--no-supervisor", "--bootstrap-servers", self.bootstrap_servers, "--web-port", "0"),
             *(
                 "--prefix",
                 options.topics.prefix,

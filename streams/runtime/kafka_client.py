@@ -163,9 +163,19 @@ class KafkaTransactions:
                 error = failure.args[0]
                 if error.retriable() and time.monotonic() < give_up_at:
                     continue
-                raise TransactionLost(self.partition, error.str(), fenced=error.code() in _FENCED) from failure
+                raise TransactionLost(self.partition, _reason(error), fenced=error.code() in _FENCED) from failure
             else:
                 return
+
+
+def _reason(error: KafkaError) -> str:
+    if error.code() == KafkaError.INVALID_TIMESTAMP:
+        return (
+            f"Kafka refuses the time of its records ({error.str()}): the clock of this machine is ahead of the"
+            " broker's by more than message.timestamp.after.max.ms, an hour by default; set the clocks"
+        )
+    found: str = error.str()
+    return found
 
 
 def _group_metadata(bootstrap_servers: str, group_id: str) -> object:

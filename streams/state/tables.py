@@ -61,13 +61,15 @@ class Tables:
                     yield number, due_ms, table, key
 
     def routing_requests(self) -> Iterator[RoutingRequest]:
-        """Every owned routing request, those of open transactions as these have changed them."""
-        dirty = set[str]()
-        for state in self._partitions.values():
-            for value in state.dirty_requests():
-                dirty.add(value.key)
-                yield value
-        for number, raw in self._stores[ROUTING].keys_by_partition():
+        """Every owned routing request, those of open transactions as these have changed them.
+
+        State may change while it is iterated: which keys there are is taken at the first step, values are as they are
+        when it is their turn, and a value that is gone by then is left out.
+        """
+        dirty = {value.key: value for state in self._partitions.values() for value in state.dirty_requests()}
+        keys = list(self._stores[ROUTING].keys_by_partition())
+        yield from dirty.values()
+        for number, raw in keys:
             key = raw.decode()
             committed = self.partition(number).get(ROUTING, key) if key not in dirty else None
             if isinstance(committed, RoutingRequest):

@@ -5,16 +5,17 @@ from typing import Protocol
 
 
 class Url(Protocol):
-    """`yarl.URL`."""
+    """`yarl.URL`. The raw parts are as they were sent, percent-encoded."""
 
-    path: str
+    raw_path: str
+    raw_query_string: str
 
 
 class Request(Protocol):
     """`aiohttp.web.Request`: `query` holds the parameters of the query string."""
 
     query: Mapping[str, str]
-    url: Url
+    rel_url: Url
 
 
 class Response(Protocol):
@@ -24,7 +25,7 @@ class Response(Protocol):
 class Page(Protocol):
     """`faust.web.View`, the `self` of a page's handler."""
 
-    def json(self, value: object, *, status: int = 200) -> Response:
+    def json(self, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A JSON answer."""
 
     def bytes(self, value: bytes, *, content_type: str) -> Response:

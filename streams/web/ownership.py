@@ -1,9 +1,11 @@
 """Which worker answers for a key, and asking it."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import ClientError, ClientTimeout
+from yarl import URL
 
 from streams.runtime.app import ExactlyOnceApp
 from streams.runtime.consumer import partition_of
@@ -50,13 +52,14 @@ class Ownership:
     async def answer_of_owner(self, conversation_id: str, request: Request) -> PeerAnswer | None:
         """The owning worker's answer to the same request; None when this worker owns the conversation.
 
-        A request with the parameter `local` is for this worker only. An owner that cannot be reached is a 503.
+        A request with the parameter `local` is for this worker only. An owner that cannot be reached is a 503, and so
+        is a conversation that this worker was asked about as its owner and has lost: it cannot know that there is none.
         """
-        if "local" in request.query:
-            return None
         partition = self.partition_of(conversation_id)
         if self._app.partitions.get(partition) is not None:
             return None
+        if "local" in request.query:
+            return PeerAnswer(503, {"error": f"partition {partition} is not on this worker; try again"})
         for url, topics in self._app.assignor.tables_metadata().items():
             if partition in topics.get(self._changelog_topic, ()):
                 return await self._ask(str(url), request)
@@ -66,7 +69,7 @@ class Ownership:
         """What all other workers answered for their own partitions; those that did not answer 200 are left out."""
         own = str(self._app.conf.canonical_url).rstrip("/")
         urls = {str(url).rstrip("/") for url in self._app.assignor.tables_metadata()}
-        answers = [await self._ask(url, request) for url in sorted(urls - {own})]
+        answers = await asyncio.gather(*(self._ask(url, request) for url in sorted(urls - {own})))
         return [answer.body for answer in answers if answer.status == 200]
 
     def numbers(self, peers: list[dict[str, Any]]) -> list[int]:
@@ -75,10 +78,11 @@ class Ownership:
         return sorted(covered.union(*(peer["partitions"] for peer in peers)))
 
     async def _ask(self, url: str, request: Request) -> PeerAnswer:
-        query = {**request.query, "local": "1"}
-        target = f"{url.rstrip('/')}{request.url.path}"
+        """Pass the request on as it was sent: a path that is decoded and encoded again can name somebody else."""
+        query = "&".join(filter(None, (request.rel_url.raw_query_string, "local=1")))
+        target = URL(f"{url.rstrip('/')}{request.rel_url.raw_path}?{query}", encoded=True)
         try:
-            async with self._app.http_client.get(target, params=query, timeout=PEER_TIMEOUT) as response:
+            async with self._app.http_client.get(target, timeout=PEER_TIMEOUT, allow_redirects=False) as response:
                 return PeerAnswer(response.status, await response.json())
-        except (ClientError, TimeoutError) as error:
+        except (ClientError, TimeoutError, ValueError) as error:  # ValueError: no JSON
             return PeerAnswer(503, {"error": f"asking the owning worker at {url}: {error!r}; try again"})

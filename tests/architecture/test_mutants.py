@@ -10,6 +10,7 @@ from tests.mutation.mutant import Mutant
 from tests.mutation.place import NoPlace, Place, find, replaced
 from tests.mutation.sinks import SINKS
 from tests.mutation.source import FURTHER, ROWS
+from tests.mutation.worker import WORKER
 
 SOURCE = '''
 LIMITS = {"small": 1, "large": 100}
@@ -30,7 +31,7 @@ class Door:
         self.opened = True
         return turn(key, force='much')
 '''
-MANY = [*GUARDS, *SINKS, *ROWS, *FURTHER, *EDGES, *CALLS]
+MANY = [*GUARDS, *SINKS, *ROWS, *FURTHER, *EDGES, *CALLS, *WORKER]
 
 
 def test_every_mutant_finds_its_code_and_its_tests():

@@ -1,8 +1,10 @@
 """A real streams worker on a real Kafka: what reaches the output topics, the dead letters and the query API."""
 
+import http.client
 import json
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from schemas import records
 from schemas.codec import encode
 from schemas.topics import Topics
 from tests.support import domain
+from tests.support.ids import IDS, UNREADABLE, path_of
 from tests.support.kafka import TestBroker
 from tests.support.processor import Processor, eventually, live, running_processor
 
@@ -140,6 +143,7 @@ def test_queries_answer_in_the_fields_words_and_hide_identities(
 def test_two_workers_share_the_partitions_and_any_of_them_answers(
     kafka: TestBroker, catalogue: Topics, tmp_path: Path
 ) -> None:
+    """Whatever characters an id has: the same answer, or the same error, at both."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     with (
@@ -155,14 +159,29 @@ def test_two_workers_share_the_partitions_and_any_of_them_answers(
             return True if all(parts) and sorted(parts[0] + parts[1]) == [0, 1, 2, 3] else None
 
         eventually(spread, "both workers to own partitions")
-        names = [f"conversation-{number}" for number in range(12)]
-        for name in names:
-            payload = domain.message(f"to {name}", entry_id=name).payload.replace(domain.CONVERSATION, name)
-            first.publish(live(domain.event(payload), conversation_id=name))
+        names = [*(f"conversation-{number}" for number in range(12)), *IDS]
+        for number, name in enumerate(names):
+            found = live(domain.message(f"number {number}", entry_id=f"m{number}"), conversation_id=name)
+            payload = json.loads(found.payload) | {"conversationIdentifier": name}
+            first.publish(replace(found, payload=json.dumps(payload)))
         first.await_records(catalogue.deliveries, records.Delivery, len(names))
         for name in names:
             for worker in (first, second):
-                assert worker.get(f"/v1/conversations/{name}")["conversation_id"] == name
+                assert asked(worker, path_of(name)) == (200, name)
+                assert asked(worker, f"{path_of(name)}/deliveries/d?x=%2B&x=2") == (200, name)
+                assert asked(worker, path_of(f"{name}~")) == (404, None)
+        for raw, status in UNREADABLE:
+            for worker in (first, second):
+                assert asked(worker, f"/v1/conversations/{raw}") == (status, None)
+
+
+def asked(worker: Processor, raw_path: str) -> tuple[int, str | None]:
+    """Status, and the conversation that the answer is about; the path goes out as it is."""
+    connection = http.client.HTTPConnection(worker.url.removeprefix("http://"), timeout=10)
+    with closing(connection):
+        connection.request("GET", raw_path)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read()).get("conversation_id")
 
 
 def test_receipts_become_one_acknowledgement_and_show_in_the_conversation(

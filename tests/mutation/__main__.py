@@ -1,6 +1,6 @@
 """Take each guard out, one at a time, and see a test turn red.
 
-`python -m tests.mutation [core|source|edges|calls|sinks]` takes one part, or all of them.
+`python -m tests.mutation [core|source|edges|calls|sinks|worker]` takes one part, or all of them.
 
 Works on copies of the sources, and on a Kafka of its own for the tests that need one. Ends with 1 when a mutant survives.
 """
@@ -17,6 +17,7 @@ from tests.mutation.rows import ROW_MUTANTS, RowMutant
 from tests.mutation.run import report, try_all
 from tests.mutation.sinks import SINKS
 from tests.mutation.source import FURTHER, ROWS
+from tests.mutation.worker import WORKER
 
 PARTS: dict[str, list[Mutant | RowMutant]] = {
     "core": [*GUARDS, *ROW_MUTANTS],
@@ -24,6 +25,7 @@ PARTS: dict[str, list[Mutant | RowMutant]] = {
     "edges": [*EDGES],
     "calls": [*CALLS],
     "sinks": [*SINKS],
+    "worker": [*WORKER],
 }
 
 

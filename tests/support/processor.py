@@ -36,7 +36,14 @@ class Processor:
         self.child = Child(
             "streams",
             [
-                *("streams", "--bootstrap-servers", self._broker.bootstrap_servers, "--web-port", "0"),
+                *(
+                    "streams",
+                    "--no-supervisor",
+                    "--bootstrap-servers",
+                    self._broker.bootstrap_servers,
+                    "--web-port",
+                    "0",
+                ),
                 *("--prefix", self._topics.prefix, "--app-id", self._topics.app_id),
                 *("--data-dir", str(self._folder), "--session-timeout-s", "6", *options),
             ],

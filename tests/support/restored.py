@@ -83,7 +83,15 @@ def standing_worker(kafka: TestBroker, topics: Topics, run: Recorded, folder: Pa
             [
                 *(sys.executable, "-m", "tests.support.worker_at", str(run.stopped_at_ms)),
                 *("--bootstrap-servers", kafka.bootstrap_servers, "--web-port", "0", "--data-dir", str(folder)),
-                *("--prefix", topics.prefix, "--app-id", topics.app_id, "--partitions", str(run.partitions)),
+                *(
+                    "--no-supervisor",
+                    "--prefix",
+                    topics.prefix,
+                    "--app-id",
+                    topics.app_id,
+                    "--partitions",
+                    str(run.partitions),
+                ),
                 *("--session-timeout-s", "6", *run.options),
             ],
             stdout=log,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.core.model.keys import ids_of_routing_key, routing_key
+from streams.core.model.keys import routing_key
 from streams.core.model.rules import Rules
 from streams.core.model.state import Conversation, RoutingRequest, Seen
 from streams.core.model.step import ROUTING, SEEN
@@ -98,8 +98,3 @@ def test_a_key_is_seen_when_the_state_has_it_or_this_turn_has_remembered_it(turn
     turn.remember("new", 60_001)
     assert turn.seen("new")
     assert turn.finish().seen == [("other", Seen(120_000)), ("new", Seen(120_000))]
-
-
-@pytest.mark.parametrize("conversation_id", ["c0ffee00", "channel|x:subject|y"])
-def test_a_routing_key_can_be_taken_apart_again(conversation_id: str) -> None:
-    assert ids_of_routing_key(routing_key(conversation_id, "r1")) == (conversation_id, "r1")
