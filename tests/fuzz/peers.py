@@ -144,6 +144,7 @@ class _Post:
 
     method = "POST"
     body = b"{}"
+    conversation = "c1"
 
     def __init__(self, url: str) -> None:
         self.url = url
