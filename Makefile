@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 SEED ?= 1
 ROUNDS ?= 20
+MINUTES ?= 1
 ARGS ?=
 PYTEST_ARGS ?=
 
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FAST_TESTS := $(wildcard tests/unit tests/property tests/architecture tests/golden)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage static fault mutants bench proto format docs clean
+.PHONY: help demo test check coverage static fault fuzz mutants bench proto format docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -39,6 +40,9 @@ static: $(READY)
 
 fault: $(READY) ## Kill, pause and restart the parts under load, then count: make fault SEED=1 ROUNDS=20
 	$(BIN)/byoc fault --seed $(SEED) --rounds $(ROUNDS) $(ARGS)
+
+fuzz: $(READY) ## Give foreign inputs to the code that reads them: make fuzz MINUTES=30
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 mutants: $(READY) ## Take every guard out, one at a time, and see a test turn red: make mutants ARGS="core --only routing"
 	$(BIN)/python -m tests.mutation $(ARGS)

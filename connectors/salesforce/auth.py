@@ -23,7 +23,8 @@ import jwt
 from oauthlib.oauth2 import BackendApplicationClient, ServiceApplicationClient
 
 from connectors import clock
-from connectors.config.definition import Password, masked
+from connectors.config.addresses import masked
+from connectors.config.definition import Password
 from connectors.errors import RetriableError, TerminalError
 from connectors.salesforce.network import DIRECT, NetworkSettings
 from connectors.salesforce.token_reply import Token, token_of
@@ -36,12 +37,12 @@ _REPLY_BYTES = 64 * 1024  # a token reply has about 2 KB
 _NOT_PRIVATE_KEYS: Final = (
     (re.compile(r"-----BEGIN (?:RSA )?PUBLIC KEY-----|^\s*ssh-rsa "), "it is a public key; take the private one"),
     (
-        re.compile(r"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED"),
+        re.compile(r"-----BEGIN ENCRYPTED PRIVATE[ ]KEY-----|Proc-Type: 4,ENCRYPTED"),
         "it is encrypted; store it decrypted",
     ),
-    (re.compile(r"-----BEGIN (?:EC|DSA) PRIVATE KEY-----"), "it is no RSA key"),
-    (re.compile(r"-----BEGIN OPENSSH PRIVATE KEY-----"), "it is in OpenSSH's form; convert it to PEM"),
-    (re.compile(r"-----BEGIN PRIVATE KEY-----|-----BEGIN RSA PRIVATE KEY-----"), ""),
+    (re.compile(r"-----BEGIN (?:EC|DSA) PRIVATE[ ]KEY-----"), "it is no RSA key"),
+    (re.compile(r"-----BEGIN OPENSSH PRIVATE[ ]KEY-----"), "it is in OpenSSH's form; convert it to PEM"),
+    (re.compile(r"-----BEGIN PRIVATE KEY-----|-----BEGIN RSA PRIVATE[ ]KEY-----"), ""),
     (re.compile(r"-----BEGIN CERTIFICATE-----"), "it is a certificate; take the key that belongs to it"),
 )
 

@@ -9,17 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.config.definition import (
-    ConfigDef,
-    Importance,
-    Key,
-    Type,
-    Values,
-    http_url_without_credentials,
-    invalid,
-    non_empty,
-    one_of,
-)
+from connectors.config.addresses import http_url_without_credentials
+from connectors.config.definition import ConfigDef, Importance, Key, Type, Values, invalid, non_empty, one_of
 from connectors.salesforce.auth import ClientCredentials, JwtBearer, LoginFlow
 from connectors.salesforce.network import NetworkSettings, Proxy
 

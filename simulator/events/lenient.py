@@ -9,7 +9,7 @@ def json_of(text: str | None) -> Any:
     """Decode JSON text; None for no text, and for text that is no JSON."""
     try:
         return msgspec.json.decode(text) if text else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

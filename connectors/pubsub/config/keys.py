@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from connectors.config.addresses import host_and_port, http_url_without_credentials
 from connectors.config.definition import (
     CONNECTOR_KEYS,
     ERROR_KEYS,
@@ -11,8 +12,6 @@ from connectors.config.definition import (
     Key,
     Type,
     at_least,
-    host_and_port,
-    http_url_without_credentials,
     non_empty,
     one_of,
 )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from connectors.config.definition import masked
+from connectors.config.addresses import masked
 from connectors.errors import TerminalError
 
 log = logging.getLogger(__name__)

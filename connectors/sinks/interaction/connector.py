@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from connectors import clock
-from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, http_url_without_credentials
+from connectors.config.addresses import http_url_without_credentials
+from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key
 from connectors.connector import ConnectorType, Task, WorkerConfig
 from connectors.kafka.idempotent_producer import IdempotentProducer
 from connectors.kafka.topic_reader import TopicReader

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from connectors import clock
-from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, Type, http_url, invalid
+from connectors.config.addresses import http_url
+from connectors.config.definition import CONNECTOR_KEYS, ConfigDef, Importance, Key, Type, invalid
 from connectors.connector import ConnectorType, Task, WorkerConfig
 from connectors.sinks.engine.config import sink_keys, sink_settings, sink_tasks
 from connectors.sinks.engine.metrics import SinkMetrics

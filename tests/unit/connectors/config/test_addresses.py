@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.config.definition import host_and_port, http_url, http_url_without_credentials, masked
+from connectors.config.addresses import host_and_port, http_url, http_url_without_credentials, masked
 from connectors.errors import ConfigError
 from connectors.pubsub.source import PubSubSource
 from connectors.sinks.interaction.connector import InteractionSink
