@@ -258,9 +258,9 @@ class ConfigDef:
         Hidden is each value of type PASSWORD, and each of a key that is not declared: it may be a secret whose key
         was mistyped. A value that is made of references stays as it is written. URLs lose user and password.
         """
-        return {key: self._shown(key, str(text)) for key, text in config.items()}
+        return {key: self._shown_of(key, str(text)) for key, text in config.items()}
 
-    def _shown(self, key: str, text: str) -> str:
+    def _shown_of(self, key: str, text: str) -> str:
         if _ONLY_REFERENCES.fullmatch(text):
             return text
         declared = self.keys.get(key)

@@ -42,7 +42,7 @@ _NOT_PRIVATE_KEYS: Final = (
     ),
     (re.compile(r"-----BEGIN (?:EC|DSA) PRIVATE[ ]KEY-----"), "it is no RSA key"),
     (re.compile(r"-----BEGIN OPENSSH PRIVATE[ ]KEY-----"), "it is in OpenSSH's form; convert it to PEM"),
-    (re.compile(r"-----BEGIN PRIVATE KEY-----|-----BEGIN RSA PRIVATE[ ]KEY-----"), ""),
+    (re.compile(r"-----BEGIN (?:RSA )?PRIVATE[ ]KEY-----"), ""),
     (re.compile(r"-----BEGIN CERTIFICATE-----"), "it is a certificate; take the key that belongs to it"),
 )
 

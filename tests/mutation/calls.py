@@ -19,7 +19,12 @@ CALLS = [
     _sink("a silent log proves nothing", "what_to_do", "Step.POST if passed else Step.ASK", "Step.POST"),
     _sink("the effect gets its time", "what_to_do", "past.attempted_at_ms + GRACE_MS", "past.attempted_at_ms"),
     _sink("a late first call looks", "what_to_do", "created_at_ms + LATE_MS < now_ms < until_ms", "False"),
-    _sink("an open request is answered, however late", "what_to_do", "log.newer_request and log.result_since", "True"),
+    _sink(
+        "an open request is answered, however late",
+        "what_to_do",
+        "log is not None and log.newer_request and log.result_since",
+        "True",
+    ),
     _sink("one more round is read", "RoutingEvents.take", "dict(self.read_to_ms)", "self.read_to_ms"),
     _sink(
         "no progress by a date",
