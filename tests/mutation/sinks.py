@@ -33,7 +33,12 @@ SINKS = [
     _status("retry after: asctime is UTC", "retry_after_s", "at.replace(tzinfo=UTC)", "at"),
     _status("retry after: a day at most", "retry_after_s", "min(float(text), LONGEST_RETRY_AFTER_S)", "float(text)"),
     _status("status: interim responses are passed", "status_of", "status >= HTTPStatus.OK", "True"),
-    _status("body: at most 64 KiB unpacked", "decoded", "zlib.decompressobj(window).decompress(body, BODY_BYTES)", "zlib.decompressobj(window).decompress(body)"),
+    _status(
+        "body: at most 64 KiB unpacked",
+        "decoded",
+        "zlib.decompressobj(window).decompress(body, BODY_BYTES)",
+        "zlib.decompressobj(window).decompress(body)",
+    ),
     _status("patience: a class leaves 408, 425 and 429", "patience", "status in _TEMPORARY", "False"),
     _status("patience: 410 is final", "RECEIVER_STATUSES", "'410': Patience.FINAL", "'410': Patience.RETRY"),
     _status("patience: 422 is final soon", "RECEIVER_STATUSES", "'422': Patience.FINAL_SOON", "'422': Patience.RETRY"),
