@@ -41,11 +41,10 @@ def never_reachable(error: BaseException) -> str | None:
     """Why repeating cannot help after this error of a connection; None when it may."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is refused ({cause.verify_message})"
-        if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-            inner = cause.certificate_error
-            return f"its certificate is refused ({getattr(inner, 'verify_message', None) or type(inner).__name__})"
+        # aiohttp's error is an SSLCertVerificationError too, one without the words
+        inner = cause.certificate_error if isinstance(cause, aiohttp.ClientConnectorCertificateError) else cause
+        if isinstance(inner, ssl.CertificateError):
+            return f"its certificate is refused ({getattr(inner, 'verify_message', type(inner).__name__)})"
         if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
             return NO_SUCH_HOST
         if isinstance(cause, aiohttp.InvalidURL):

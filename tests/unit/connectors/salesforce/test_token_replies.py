@@ -79,7 +79,7 @@ def test_what_passes_is_asked_again(status: int, body: bytes) -> None:
         pytest.param(400, error("inactive_org"), "salesforce.login.url", id="org"),
         pytest.param(400, error("unsupported_grant_type"), "salesforce.auth.flow", id="flow"),
         pytest.param(400, error("new_error", "x" * 5000), "refused (new_error: xxx", id="unknown, and long"),
-        pytest.param(400, error(5, {"a": 1}), 'refused (5: {"a": 1})', id="an error that is a number"),
+        pytest.param(400, error(5, {"a": 1}), 'refused (5.0: {"a": 1.0})', id="an error that is a number"),
         pytest.param(400, error(None), "no reason given", id="an error that is null"),
         pytest.param(400, error("\ud800", "a\nb"), "refused (?: a b)", id="half a character and a line"),
         pytest.param(
