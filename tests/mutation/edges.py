@@ -88,14 +88,14 @@ EDGES = [
     ),
     Mutant(
         "secrets: a password is hidden",
-        "connectors.config:ConfigDef._shown",
+        "connectors.config:ConfigDef._shown_of",
         "declared is None or declared.type is Type.PASSWORD",
         "declared is None",
         f"{SECRETS} no_endpoint",
     ),
     Mutant(
         "secrets: so is a mistyped key",
-        "connectors.config:ConfigDef._shown",
+        "connectors.config:ConfigDef._shown_of",
         "declared is None or declared.type is Type.PASSWORD",
         "declared is not None and declared.type is Type.PASSWORD",
         f"{SECRETS} no_endpoint",
