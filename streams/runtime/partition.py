@@ -67,7 +67,8 @@ class OwnedPartition:
         self._is_open = False
         self._is_whole = True
         self._waited_for_room_s = 0.0
-        self._commit_timer: asyncio.TimerHandle | None = None
+        self._commit_timer: asyncio.Handle | None = None
+        self._commits_at = 0.0  # when the timer is due, on the clock of `time.monotonic`
         self._commits: set[asyncio.Task[None]] = set()
 
     # -- what a batch does
@@ -137,14 +138,18 @@ class OwnedPartition:
 
         `drained` says that no more input waits: see `CommitTimes`.
         """
-        loop = asyncio.get_running_loop()
-        rest_s = max(0.0, self._opened_at + self._times.max_open_s - time.monotonic())
+        now = time.monotonic()
+        rest_s = max(0.0, self._opened_at + self._times.max_open_s - now)
         wait_s = min(self._times.linger_s, rest_s) if drained else rest_s
+        # The due time is kept here: for a delay that rounds to 0 ms uvloop returns a handle that cannot tell its own,
+        # and a process that stood still for longer than `max_open_s` arrives here with no rest left.
+        commits_at = now + wait_s
         if self._commit_timer is not None:
-            if self._commit_timer.when() <= loop.time() + wait_s:
+            if self._commits_at <= commits_at:
                 return
             self._commit_timer.cancel()
-        self._commit_timer = loop.call_later(wait_s, self._commit_now)
+        self._commits_at = commits_at
+        self._commit_timer = asyncio.get_running_loop().call_later(wait_s, self._commit_now)
 
     def _commit_now(self) -> None:
         self._commit_timer = None
