@@ -12,6 +12,7 @@ import msgspec
 
 from schemas import records
 from schemas.codec import DecodeError, decode
+from schemas.topics import STATE_TABLES
 from streams.core.model.errors import Unparsable
 from streams.core.model.rules import Rules
 from streams.core.model.state import Seen
@@ -161,7 +162,7 @@ def folded(run: Recorded) -> Fold:
 
 def state_of(**tables: dict[str, bytes]) -> PartitionState:
     """The state of a partition that was recovered from these values of its tables."""
-    stores = {table: TableStore(MemoryStore()) for table in TABLES}
+    stores = {table: TableStore(MemoryStore()) for table in STATE_TABLES}
     for table, values in tables.items():
         for key, value in values.items():
             stores[table].put(key.encode(), value, 0)
