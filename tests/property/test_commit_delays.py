@@ -66,7 +66,7 @@ def _commits(
             open_producer.produce("out", b"value")
             partition.advance("in", 1)
         for drained in asked:
-            time.sleep(paused_s)  # the whole process stands still
+            time.sleep(paused_s)  # noqa: ASYNC251  the whole process stands still
             partition.commit_soon(drained=drained)
         deadline = time.monotonic() + PATIENCE_S
         while waits_for_timer and not producer.cluster.commits:
