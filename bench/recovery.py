@@ -26,6 +26,7 @@ from bench.results import Result
 from bench.setting import PARTITIONS, Bench, now_ms
 from schemas.topics import STATE_TABLES, Topics
 from streams.core.apply import apply
+from streams.core.model.keys import routing_key
 from streams.core.model.rules import Rules
 from streams.core.model.state import Conversation, RoutingRequest, Seen
 from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN
@@ -61,7 +62,7 @@ class Folded:
 
     def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
         """The routing request as the fold has it so far."""
-        return self.requests.get(f"{conversation_id}|{request_id}")
+        return self.requests.get(routing_key(conversation_id, request_id))
 
     def seen(self, key: str) -> Seen | None:
         """The remembered entry under this key."""

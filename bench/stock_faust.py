@@ -15,6 +15,7 @@ from schemas.codec.wire import codec_for
 from schemas.topics import STATE_TABLES, Topics
 from streams import clock
 from streams.core.apply import apply
+from streams.core.model.keys import routing_key
 from streams.core.model.rules import Rules
 from streams.core.model.state import Conversation, RoutingRequest, Seen
 from streams.core.model.step import CONVERSATIONS, ROUTING, SEEN, Step
@@ -47,7 +48,7 @@ class StockTables:
 
     def request(self, conversation_id: str, request_id: str) -> RoutingRequest | None:
         """The stored routing request, decoded."""
-        found = self._tables[ROUTING].get(f"{conversation_id}|{request_id}".encode())
+        found = self._tables[ROUTING].get(routing_key(conversation_id, request_id).encode())
         return None if found is None else self._request(found)
 
     def seen(self, key: str) -> Seen | None:
