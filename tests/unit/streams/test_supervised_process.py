@@ -28,7 +28,7 @@ OBEDIENT = """
 import pathlib, signal, sys, time
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda number, frame: sys.exit(5))
-pathlib.Path({ready!r}).touch()
+pathlib.Path({ready!r}).write_text('ready')
 time.sleep(60)
 """
 
@@ -150,11 +150,10 @@ def test_a_signal_reaches_the_worker_and_its_code_is_the_end(number: signal.Sign
     ready = tmp_path / "ready"
 
     def stop() -> None:
-        while not ready.exists():
-            time.sleep(0.02)
+        appears(ready)
         os.kill(os.getpid(), number)
 
-    stopping = threading.Thread(target=stop)
+    stopping = threading.Thread(target=stop, daemon=True)
     stopping.start()
     with nothing_stays():
         assert Supervisor(script(OBEDIENT.format(ready=str(ready)))).run() == 5
@@ -173,7 +172,8 @@ class Told:
         return self._text.splitlines()
 
     def await_restart(self) -> None:
-        while not any("starts again" in line for line in self.lines()):
+        deadline = time.monotonic() + 20  # for a supervisor that ended without
+        while not any("starts again" in line for line in self.lines()) and time.monotonic() < deadline:
             time.sleep(0.02)
 
 
@@ -184,7 +184,7 @@ def test_a_signal_while_no_worker_runs_ends_with_0(tmp_path: Path, capfd: pytest
         Told(capfd).await_restart()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    stopping = threading.Thread(target=stop)
+    stopping = threading.Thread(target=stop, daemon=True)
     stopping.start()
     assert Supervisor(script(CODES.format(starts=str(starts), codes=[8, 8, 8]))).run() == 0
     stopping.join()
@@ -199,7 +199,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again(tmp_path: Path, capfd: p
         program.write_text("#!/bin/sh\nexit 0\n")
         program.chmod(0o700)
 
-    mending = threading.Thread(target=mend)
+    mending = threading.Thread(target=mend, daemon=True)
     mending.start()
     assert Supervisor([str(program)]).run() == 0
     mending.join()
