@@ -153,5 +153,5 @@ SINKS = [
         "_port_problem(parts)",
         ADDRESSES,
     ),
-    Mutant("addresses: no password is shown", "connectors.config:_shown", "masked(text)", "text", ADDRESSES),
+    Mutant("addresses: no password is shown", "connectors.config:_shown", "without_userinfo(text)", "text", ADDRESSES),
 ]
