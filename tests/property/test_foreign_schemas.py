@@ -179,6 +179,10 @@ def holding(kind):
     return {"type": "record", "name": "H", "fields": [{"name": "v", "type": kind}]}
 
 
+def pair(first, second):
+    return {"type": "record", "name": "P", "fields": [{"name": "v", "type": first}, {"name": "w", "type": second}]}
+
+
 def within(opening, levels):
     return holding(json.loads(opening * levels + '"int"' + "}" * levels))
 
@@ -204,6 +208,8 @@ BOMBS = [
     pytest.param(doubling(20), b"", id="records of two records"),
     pytest.param(holding("string"), varint(2**63 - 1) + b"x", id="a string of all bytes"),
     pytest.param(holding(["null", "bytes", "int"]), b"\x02" + varint(2**62) + b"x", id="bytes of all bytes"),
+    pytest.param(pair(["null", "bytes", "int"], "int"), b"\x02\x01", id="bytes of a length below zero, read again"),
+    pytest.param(holding(["null", "double", "int"]), b"\x02abc", id="half the bytes of a number"),
     pytest.param(holding({"type": "fixed", "name": "F", "size": 2**39}), b"x", id="a fixed of all bytes"),
     pytest.param(holding({"type": "array", "items": "int"}), varint(-(2**63)) + b"\x00\x00", id="a block of -2^63"),
     pytest.param(
@@ -212,7 +218,7 @@ BOMBS = [
         varint(100_000) + b"\x02" * 100_000 + b"\x00",
         id="many nulls with each byte",
     ),
-    pytest.param(holding(["null", "int"]), b"\x03\x02", id="a branch below zero"),
+    pytest.param(holding(["null", "int"]), b"\x01\x02", id="a branch below zero"),
     pytest.param(holding({"type": "enum", "name": "E", "symbols": ["A"]}), b"\x01", id="a symbol below zero"),
 ]  # fmt: skip
 
