@@ -30,13 +30,13 @@ ODD = [
 def read_in_bounds(schema, payload):
     """What a payload gives; None for the one error. In less than a second and 200 MB."""
     tracemalloc.start()
-    began_s = time.perf_counter()
+    began_s = time.thread_time()  # not the clock: others may have the processor
     try:
         return writer_schema(schema).read(payload)
     except PayloadError:
         return None
     finally:
-        took_s, (_, peak) = time.perf_counter() - began_s, tracemalloc.get_traced_memory()
+        took_s, (_, peak) = time.thread_time() - began_s, tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert took_s < 5  # tracing takes five times as long as reading
         assert peak < 200_000_000
@@ -229,6 +229,24 @@ def test_a_bomb_is_refused_at_once(schema, payload):
 
 
 @pytest.mark.parametrize(
+    ("items", "payload"),
+    [
+        pytest.param("null", varint(2**31) + b"\x00", id="more items than values are read"),
+        pytest.param("int", varint(150_000) + b"\x02" * 100_000, id="more items than bytes"),
+        pytest.param("double", varint(50_000) + b"\x02" * 100_000, id="more items than bytes for them"),
+    ],
+)
+def test_a_block_that_cannot_be_there_is_refused_before_its_items_are_read(items, payload):
+    schema = writer_schema(json.dumps(holding({"type": "array", "items": items})))
+    tracemalloc.start()
+    with pytest.raises(PayloadError):
+        schema.read(payload)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000
+
+
+@pytest.mark.parametrize(
     "text",
     [
         pytest.param('{"type":' * 100_000, id="JSON that is nested"),
@@ -246,10 +264,10 @@ def test_a_bomb_is_refused_at_once(schema, payload):
     ],
 )
 def test_a_schema_that_is_none_is_refused_at_once(text):
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     with pytest.raises(PayloadError, match="parsing the Avro schema"):
         writer_schema(text)
-    assert time.perf_counter() - began_s < 1
+    assert time.thread_time() - began_s < 1
 
 
 @pytest.mark.parametrize("depth", [1, 60])
