@@ -218,7 +218,7 @@ ROWS = [
         "connectors.pubsub:_received",
         "fetched.latest_replay_id != self.position.resume",
         "self.position.resume is not None",
-        f"{FAILURES} pinned",
+        f"{CASES} -k first_position_of_a_fresh",
     ),
     Mutant(
         "row 24: a limit is stayed away from",
@@ -247,7 +247,7 @@ ROWS = [
         "connectors.pubsub:_take_over",
         "settings.transactional_id",
         "f'{settings.transactional_id}-{clock.now_ms()}'",
-        f"{KILLS} stood_still",
+        "--timeout 60 tests/integration/test_source.py -k predecessor_cannot",
     ),
     Mutant(
         "row 27: attempts are counted until a response comes",

@@ -220,6 +220,7 @@ BOMBS = [
     ),
     pytest.param(holding(["null", "int"]), b"\x01\x02", id="a branch below zero"),
     pytest.param(holding({"type": "enum", "name": "E", "symbols": ["A"]}), b"\x01", id="a symbol below zero"),
+    pytest.param(holding(["null", "boolean", "int"]), b"\x02\x02", id="neither true nor false"),
 ]  # fmt: skip
 
 
