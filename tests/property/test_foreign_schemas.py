@@ -188,6 +188,7 @@ def within(opening, levels):
 
 
 NULLS = {"type": "array", "items": "null"}
+ENUM = {"type": "enum", "name": "E", "symbols": ["A"]}
 BOMBS = [
     pytest.param(chain("null"), b"\x02" * 20_000 + b"\x00", id="a recursive type of 20 KB"),
     pytest.param({"type": "record", "name": "R", "fields": [{"name": "r", "type": "R"}]}, b"", id="a record in itself"),
@@ -218,7 +219,7 @@ BOMBS = [
         varint(100_000) + b"\x02" * 100_000 + b"\x00",
         id="many nulls with each byte",
     ),
-    pytest.param(holding(["null", "int"]), b"\x01\x02", id="a branch below zero"),
+    pytest.param(holding(["null", "string", "int"]), b"\x01\x02", id="a branch below zero"),
     pytest.param(holding({"type": "enum", "name": "E", "symbols": ["A"]}), b"\x01", id="a symbol below zero"),
     pytest.param(holding(["null", "boolean", "int"]), b"\x02\x02", id="neither true nor false"),
 ]  # fmt: skip
@@ -259,9 +260,13 @@ def test_a_block_that_cannot_be_there_is_refused_before_its_items_are_read(items
         pytest.param('{"type":"record","name":"R","fields":[{"name":5,"type":"int"}]}', id="a number as name"),
         pytest.param('{"type":"record","name":"R","fields":{"a":1}}', id="no fields"),
         pytest.param('{"type":"record","name":["R"],"fields":[]}', id="a list as name"),
-        pytest.param('{"type":"record","name":"R","fields":[' + '{"name":"a","type":"int"},' * 2 + "{}]}", id="twice"),
+        pytest.param(json.dumps(pair("int", "int")).replace('"w"', '"v"'), id="two fields of one name"),
+        pytest.param(json.dumps(pair(ENUM, ENUM)), id="two types of one name"),
+        pytest.param('"int"', id="a schema that is no record"),
+        pytest.param(json.dumps(holding("Elsewhere")), id="a type that is defined nowhere"),
         pytest.param(json.dumps(holding({"type": "fixed", "name": "F", "size": 1e400})), id="an endless fixed"),
         pytest.param(json.dumps(holding({"type": "enum", "name": "E", "symbols": "AB"})), id="a text of symbols"),
+        pytest.param(json.dumps(holding(["null", ["null", "int"]])), id="a union in a union"),
     ],
 )
 def test_a_schema_that_is_none_is_refused_at_once(text):
