@@ -6,6 +6,13 @@ LISTING = "tests/unit/streams/web/test_listing.py"
 PATHS = "tests/unit/streams/web/test_paths.py"
 SUPERVISOR = "tests/unit/streams/test_supervisor.py"
 KEYS = "tests/property/test_keys.py"
+PARTITION = "--timeout 60 tests/unit/streams/runtime/test_partition.py -k"
+SETTINGS = "tests/unit/streams/test_settings.py"
+
+
+def _bound(name: str, setting: str, old: str, new: str) -> Mutant:
+    return Mutant(f"settings: {name}", f"streams.settings:StreamsSettings.{setting}", old, new, SETTINGS)
+
 
 WORKER = [
     Mutant(
@@ -55,5 +62,103 @@ WORKER = [
     ),
     Mutant(
         "supervisor: refused settings", "streams.supervisor:ended_for_good", "code in _LASTING", "code == 0", SUPERVISOR
+    ),
+    Mutant(
+        "supervisor: delays have a bound",
+        "streams.supervisor:delay_after",
+        "min(previous_s * 2, LONGEST_DELAY_S)",
+        "previous_s * 2",
+        SUPERVISOR,
+    ),
+    Mutant(
+        "supervisor: a Kafka that never answered",
+        "streams.supervisor:ended_for_good",
+        "code == EXIT_NO_KAFKA and not had_started",
+        "False",
+        SUPERVISOR,
+    ),
+    Mutant(
+        "supervisor: a Kafka that went away",
+        "streams.supervisor:ended_for_good",
+        "code == EXIT_NO_KAFKA and not had_started",
+        "code == EXIT_NO_KAFKA",
+        SUPERVISOR,
+    ),
+    Mutant(
+        "commit: it goes on when its caller is cancelled",
+        "streams.runtime:OwnedPartition.commit",
+        "await asyncio.shield(self._begin_commit())",
+        "await self._begin_commit()",
+        f"{PARTITION} caller_is_cancelled",
+    ),
+    Mutant(
+        "commit: half a batch is aborted",
+        "streams.runtime:OwnedPartition._settle",
+        "not self._is_whole",
+        "False",
+        f"{PARTITION} half_applied",
+    ),
+    Mutant(
+        "commit: nothing is added to half a batch",
+        "streams.runtime:OwnedPartition.batch",
+        "not self._is_whole",
+        "False",
+        f"{PARTITION} half_applied",
+    ),
+    Mutant(
+        "commit: one that is never answered ends the worker",
+        "streams.runtime:OwnedPartition._in_executor",
+        "asyncio.timeout(self._times.settle_timeout_s)",
+        "asyncio.timeout(None)",
+        f"{PARTITION} never_answered",
+    ),
+    Mutant(
+        "queue: waits for room have an end",
+        "streams.runtime:OwnedPartition._wait_for_room",
+        "self._waited_for_room_s >= self._times.settle_timeout_s",
+        "False",
+        f"{PARTITION} count_together",
+    ),
+    Mutant(
+        "queue: one that is nearly full is committed first",
+        "streams.runtime:OwnedPartition.must_commit_first",
+        "self._is_open and self.producer.is_nearly_full()",
+        "False",
+        f"{PARTITION} most_of_the_queue",
+    ),
+    _bound("linger", "commit_linger_ms", "le=LONGEST_OPEN_MS", "le=1e9"),
+    _bound("open time", "max_open_ms", "le=LONGEST_OPEN_MS", "le=1e9"),
+    _bound("longest session", "session_timeout_s", "le=LONGEST_SESSION_S", "le=1e9"),
+    _bound("shortest session", "session_timeout_s", "ge=SHORTEST_SESSION_S", "ge=0"),
+    Mutant(
+        "path: no text",
+        "streams.web:_decoded",
+        "unquote_to_bytes(part).decode()",
+        "unquote_to_bytes(part).decode('utf-8', 'replace')",
+        PATHS,
+    ),
+    Mutant(
+        "path: the owner is asked by what was sent",
+        "streams.web:Ownership._ask",
+        "request.rel_url.raw_path",
+        "request.rel_url.path",
+        PATHS,
+    ),
+    Mutant("path: and nothing of it is resolved", "streams.web:Ownership._ask", "encoded=True", "encoded=False", PATHS),
+    Mutant(
+        "path: an owner does not send elsewhere",
+        "streams.web:Ownership._ask",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        PATHS,
+    ),
+    Mutant("list: two at a time", "streams.web:AT_ONCE", "2", "1000", f"{LISTING} -k waiting_room"),
+    Mutant("list: a page has an end", "streams.web:ListQuery.of", "not 1 <= int(limit) <= MAX_LIMIT", "False", LISTING),
+    Mutant(
+        "list: a limit is a number",
+        "streams.web:ListQuery.of",
+        "not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_LIMIT)))",
+        "False",
+        LISTING,
     ),
 ]

@@ -37,6 +37,8 @@ from connectors.sinks.interaction.answers import Meaning, ServiceAnswer, meaning
             Meaning.REJECTED,
             id="too deep to be read: the status decides",
         ),
+        pytest.param(503, b'{"code":%d}' % 2**31, Meaning.RETRY, id="so does one just beyond 32 bits"),
+        pytest.param(503, b'{"code":%d}' % (2**31 - 1), Meaning.REJECTED, id="the largest code decides"),
         pytest.param(202, b'{"success":false}', Meaning.REJECTED, id="2xx can say no"),
         pytest.param(
             202,
