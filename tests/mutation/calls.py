@@ -3,6 +3,7 @@
 from tests.mutation.mutant import Mutant
 
 DOUBT = "test_doubt.py"
+JOURNAL = "test_call_journal.py"
 KILLS = "--timeout 300 test_calls_in_doubt.py"
 
 
@@ -42,5 +43,21 @@ CALLS = [
         'Api(path="routingResult")',
         KILLS,
     ),
-    _sink("results are read", "CallJournal._pasts_since", "concluded=True", "concluded=False", KILLS),
+    _sink(
+        "results are read",
+        "CallJournal.past",
+        "call_id in await asyncio.shield(reading.concluded)",
+        "False",
+        JOURNAL,
+    ),
+    _sink(
+        "an old call is looked for further back", "CallJournal.past", "reading.since_ms > since_ms", "False", JOURNAL
+    ),
+    _sink(
+        "an assignment is read anew",
+        "CallJournal.assigned",
+        "self._read(partitions, self._now_ms() - _REACH_BACK_MS)",
+        "None",
+        JOURNAL,
+    ),
 ]

@@ -108,7 +108,8 @@ class InteractionSink:
                         IdempotentProducer,
                         bootstrap_servers=worker.bootstrap_servers,
                         client_id=f"{worker.group_id}-{self.name}-journal",
-                        overrides=worker.client,
+                        # a call waits for each record, and few come at a time: no lingering for a batch
+                        overrides={"linger.ms": "0", **(worker.client or {})},
                     ),
                     make_reader=make_reader,
                     now_ms=clock.now_ms,

@@ -104,10 +104,10 @@ class InteractionCaller:
 
         A login server that does not answer is no reason not to start: calls wait for it within their bounds.
         """
-        await self._journal.open()
         self._client = self._make_client()
         self._tokens = self._make_tokens()
         await self._client.check(self._service.api_url)
+        await self._journal.open()
         try:
             await self._tokens.token()
         except RetriableError as error:
@@ -121,7 +121,6 @@ class InteractionCaller:
         """Make one call. Raises `TerminalError` when the login server refuses the credentials."""
         if self._client is None or self._tokens is None:
             raise RuntimeError("put() before open()")
-        self._journal.seen(record)
         try:
             call = decode(SalesforceCall, record.value or b"")
         except DecodeError as error:
