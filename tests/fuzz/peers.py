@@ -159,6 +159,9 @@ class _Post(HttpRequest):
     def judge(self, response: HttpResponse) -> Verdict:
         return Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
 
+    def not_connected(self) -> None:
+        pass
+
 
 _POLICY = RetryPolicy(retry_max=0, backoff_s=0.001, backoff_max_s=0.002, timeout_s=2.0, hold_max_s=4.0)
 
