@@ -5,6 +5,7 @@ from tests.mutation.mutant import Mutant
 LISTING = "tests/unit/streams/web/test_listing.py"
 PATHS = "tests/unit/streams/web/test_paths.py"
 SUPERVISOR = "tests/unit/streams/test_supervisor.py"
+PROCESS = "tests/unit/streams/test_supervised_process.py -k"
 KEYS = "tests/property/test_keys.py"
 PARTITION = "--timeout 60 tests/unit/streams/runtime/test_partition.py -k"
 SETTINGS = "tests/unit/streams/test_settings.py"
@@ -160,5 +161,40 @@ WORKER = [
         "not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_LIMIT)))",
         "False",
         LISTING,
+    ),
+    Mutant(
+        "supervisor: the thread ends with the worker",
+        "streams.supervisor:_end_with_parent",
+        "ended in readable",
+        "False",
+        f"{PROCESS} thread_that_watches",
+    ),
+    Mutant(
+        "supervisor: a stubborn orphan",
+        "streams.supervisor:_end_with_parent",
+        "os._exit(EXIT_CRASHED)",
+        "pass",
+        f"{PROCESS} parent_is_killed",
+    ),
+    Mutant(
+        "supervisor: the caller's handlers come back",
+        "streams.supervisor:_handle",
+        "signal.SIG_DFL if previous is None else previous",
+        "handler",
+        f"{PROCESS} command_in_a_process",
+    ),
+    Mutant(
+        "supervisor: ended children that are ignored",
+        "streams.supervisor:Supervisor.run",
+        "_handle(signal.SIGCHLD, signal.SIG_DFL, undone)",
+        "pass",
+        f"{PROCESS} children_are_ignored",
+    ),
+    Mutant(
+        "supervisor: a start that fails",
+        "streams.supervisor:Supervisor._run_worker",
+        "return EXIT_CRASHED",
+        "raise",
+        f"{PROCESS} cannot_be_started",
     ),
 ]
