@@ -202,11 +202,12 @@ GUARDS = [
         "len(value) > self._largest",
         tests="tests/unit/streams/test_processor.py",
     ),
-    _core(
+    Mutant(
         "sizes: of a dead letter",
-        "streams:_dead_letter",
-        "not fits(value, key, headers)",
-        tests="tests/unit/streams/test_processor.py",
+        "schemas:fitting",
+        "fits(value, key, headers)",
+        "True",
+        "tests/unit/streams/test_processor.py",
     ),
     _core(
         "sizes: of a state value",
