@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import faust
 from faust.transport.drivers import TRANSPORTS
 
+from schemas.process.text import one_line
 from streams.runtime.batches import Batches, batches
 from streams.runtime.errors import TransactionLost
 from streams.runtime.handoff import Handoff
@@ -118,5 +119,6 @@ def end_process(lost: TransactionLost) -> NoReturn:
     """End now, without any further commit: memory holds writes that Kafka never will."""
     if lost.fenced:
         logger.warning("fenced: another worker owns the partition", extra={"partition": lost.partition})
-    print(f"{lost}; ending the process, a restart recovers from the changelog", file=sys.stderr, flush=True)  # noqa: T201
+    said = one_line(str(lost))
+    print(f"{said}; ending the process, a restart recovers from the changelog", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(EXIT_LOST)

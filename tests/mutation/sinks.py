@@ -154,4 +154,18 @@ SINKS = [
         ADDRESSES,
     ),
     Mutant("addresses: no password is shown", "connectors.config:_shown", "without_userinfo(text)", "text", ADDRESSES),
+    Mutant(
+        "producer: a fatal error is told to all who wait",
+        "connectors.kafka:IdempotentProducer._serve",
+        "self._lose(error)",
+        "pass",
+        "test_sink_producer.py",
+    ),
+    Mutant(
+        "producer: after a fatal error nothing is taken",
+        "connectors.kafka:IdempotentProducer.send",
+        "self._lost is not None",
+        "False",
+        "test_sink_producer.py",
+    ),
 ]

@@ -45,15 +45,36 @@ WORKER = [
     ),
     Mutant(
         "list: only one page is held",
-        "streams.web:RequestLists.page",
-        "len(first) <= query.limit",
-        "True",
+        "streams.web:_First.offer",
+        "len(self._kept) > self._limit",
+        "False",
         LISTING,
+    ),
+    Mutant(
+        "list: a page is bounded in bytes",
+        "streams.web:_First.offer",
+        "self._bytes > MOST_BYTES",
+        "False",
+        f"{LISTING} -k bytes",
+    ),
+    Mutant(
+        "list: nothing behind what gave way",
+        "streams.web:_First.offer",
+        "self._behind is not None and position > self._behind",
+        "False",
+        f"{LISTING} -k walk",
+    ),
+    Mutant(
+        "list: a page ends with the first that has more",
+        "streams.web:merged",
+        "end is None or _shown_position(each) <= end",
+        "True",
+        f"{LISTING} -k walk",
     ),
     Mutant(
         "list: the waiting room", "streams.web:RequestLists._slot", "self._waiting >= MAX_WAITING", "False", LISTING
     ),
-    Mutant("list: more at a peer", "streams.web:merged", "has_more or 'next' in peer", "has_more", LISTING),
+    Mutant("list: more at a peer", "streams.web:merged", "'next' in peer", "False", f"{LISTING} -k walk"),
     Mutant(
         "supervisor: a healthy minute",
         "streams.supervisor:delay_after",
