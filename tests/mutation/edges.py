@@ -156,4 +156,11 @@ EDGES = [
         "False",
         "test_open_files.py -k runs_out",
     ),
+    Mutant(
+        "text: controls are escaped",
+        "schemas.process:one_line",
+        "_CONTROLS.sub(_escaped, text)",
+        "text",
+        "test_text.py",
+    ),
 ]
