@@ -9,7 +9,6 @@ TOKENS = "test_tokens.py"
 ADDRESSES = "test_addresses.py"
 CONFIGURATION = "test_connector_configuration.py"
 HTTP = "tests/integration/test_sink_http.py -k"
-HOSTILE = "tests/fault/test_hostile_receiver.py -k"
 
 
 def _status(name: str, function: str, old: str, new: str) -> Mutant:
