@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.errors import MeasurementError
-from byoc.system.child import die_with_parent
+from byoc.system.with_parent import with_parent
 
 READY_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
@@ -33,11 +33,13 @@ class Measured:
         self.log_file = log_file
         with log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                ["taskset", "-c", str(core), sys.executable, "-u", *profiler, "-m", module, *arguments],
+                # a worker must not outlive a killed benchmark
+                with_parent(
+                    ["taskset", "-c", str(core), sys.executable, "-u", *profiler, "-m", module, *arguments],
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  a worker must not outlive a killed benchmark
             )
 
     def __enter__(self) -> Self:

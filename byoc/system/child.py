@@ -1,7 +1,6 @@
 """One `byoc` command as a child process with a log file."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,15 +11,10 @@ from pathlib import Path
 
 from byoc.errors import ByocError
 from byoc.private_files import append_privately
+from byoc.system.with_parent import with_parent
 
-_PR_SET_PDEATHSIG = 1
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
-
-
-def die_with_parent() -> None:
-    """Run in the child before its command: Linux then ends the child when the thread that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class ChildError(ByocError):
@@ -49,12 +43,12 @@ class Child:
         pinned = ["taskset", "-c", str(core)] if core is not None else []
         with append_privately(log_file) as log:
             self.process = subprocess.Popen(
-                [*pinned, sys.executable, "-m", "byoc", *arguments],
+                # a child must not outlive a killed demo
+                with_parent([*pinned, sys.executable, "-m", "byoc", *arguments]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **(variables or {})},  # noqa: TID251  what a child inherits, no setting of ours
-                preexec_fn=die_with_parent,  # noqa: PLW1509  a child must not outlive a killed demo
             )
 
     @property

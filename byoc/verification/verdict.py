@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from byoc.verification.entry_types import TypeCount, count_types
 from byoc.verification.evidence import Evidence, Published
-from schemas.records import DeliveryKind, Outcome, RoutingOutcome
+from schemas.records import DeliveryKind, Outcome
 
 # Which final outcomes agree with Salesforce's conclusion. Where two are allowed, the router's own deadline or refusal
-# and Salesforce's event crossed: both tell the truth, by event time ours came first.
+# and Salesforce's event crossed: both tell the truth, by event time ours came first. Failed is never refused: the call
+# `routingResult` names no request, and such a request was ended by a call that was meant for another one.
 AGREEING: dict[str, frozenset[str]] = {
     "routed": frozenset({Outcome.ROUTED}),
     "refused": frozenset({Outcome.REFUSED, Outcome.TIMED_OUT}),
@@ -166,25 +167,13 @@ def _judge_routing(evidence: Evidence, verdict: Verdict) -> None:
     verdict.leaked += [
         f"outcome of a routing request {name} that was never made" for name in final if name not in known
     ]
-    answered = {(call.request_id, call.created_at_ms) for call in evidence.calls if call.api == "routingResult"}
     for request in evidence.concluded:
         outcome = final.get(request.event_uuid)
         if outcome is None:
             verdict.lost.append(f"routing request {request.event_uuid} has no outcome")
-        elif request.concluded is None or not _agrees(outcome, request.concluded, answered):
+        elif request.concluded is None or outcome.outcome not in AGREEING[request.concluded]:
             ours, theirs = outcome.outcome, request.concluded
             verdict.lost.append(f"routing request {request.event_uuid} ended as {ours}, for Salesforce as {theirs}")
-
-
-def _agrees(outcome: RoutingOutcome, concluded: str, answered: set[tuple[str | None, int]]) -> bool:
-    """True when our outcome fits Salesforce's conclusion.
-
-    The call `routingResult` names the conversation and no request. So a refusal can reach Salesforce after its own
-    request was withdrawn, and then refuses the next one. We had not answered that one yet, and count it as failed.
-    """
-    if concluded == "refused" and outcome.outcome == Outcome.FAILED:
-        return not any(name == outcome.request_id and at_ms <= outcome.settled_at_ms for name, at_ms in answered)
-    return outcome.outcome in AGREEING[concluded]
 
 
 def _repeated(names: Sequence[Name]) -> list[tuple[Name, int]]:

@@ -20,6 +20,7 @@ from schemas.process.log_lines import KAFKA_CLIENT
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
+_BY_KEY = -1  # librdkafka's word for "the partitioner decides"
 
 OnAcknowledged = Callable[[Exception | None], None]
 
@@ -68,6 +69,7 @@ class IdempotentProducer:
                     value=record.value,
                     headers=list(record.headers) or None,
                     timestamp=record.timestamp_ms or 0,
+                    partition=_BY_KEY if record.partition is None else record.partition,
                     on_delivery=on_delivery,
                 )
             except (BufferError, ck.KafkaException) as error:

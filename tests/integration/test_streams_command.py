@@ -1,8 +1,6 @@
 """`byoc streams` with input that is wrong: one clear line, no traceback, exit code 1."""
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,24 +8,9 @@ import pytest
 from byoc.ports import free_port
 from schemas.topics import Topics
 from tests.support.kafka import TestBroker
+from tests.support.processor import complaint
 
 pytestmark = pytest.mark.broker
-
-
-def complaint(*arguments: str) -> str:
-    """What the command says when it refuses."""
-    done = subprocess.run(
-        [sys.executable, "-m", "byoc", "streams", *arguments],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    return lines[0]
 
 
 def names_of(topics: Topics) -> tuple[str, ...]:
@@ -70,3 +53,10 @@ def test_a_port_in_use_is_named(kafka: TestBroker, catalogue: Topics) -> None:
 def test_wrong_settings_are_named(kafka: TestBroker, catalogue: Topics, options: tuple[str, str], words: str) -> None:
     names = () if options[0] == "--prefix" else names_of(catalogue)
     assert words in complaint("--bootstrap-servers", kafka.bootstrap_servers, *names, *options)
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+    taken = tmp_path / "a file"
+    taken.touch()
+    options = ("--bootstrap-servers", kafka.bootstrap_servers, *names_of(catalogue), "--web-port", "0")
+    assert f"writing to {taken}" in complaint(*options, "--data-dir", str(taken))

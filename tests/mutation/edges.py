@@ -46,8 +46,18 @@ EDGES = [
     Mutant(
         "URL: a password may hold a slash",
         "schemas.process:_masked",
-        "_HALF_AN_AUTHORITY.match(shown)",
-        "False",
+        "plain is not None",
+        "plain is not None or '@' not in re.split('[/?#]', other)[0]",
+        "test_text.py",
+    ),
+    Mutant(
+        "URL: an address that is one is shown", "schemas.process:_masked", "plain is not None", "False", "test_text.py"
+    ),
+    Mutant(
+        "URL: an address without a scheme has a password too",
+        "schemas.process:_masked_word",
+        "not (mark and colon)",
+        "True",
         "test_text.py",
     ),
     Mutant(

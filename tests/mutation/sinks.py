@@ -141,7 +141,7 @@ SINKS = [
         "_host_problem(host)",
     ),
     _config("addresses: a host", "http_url", "_host_problem(host) or _port_problem(parts)", "_port_problem(parts)"),
-    _config("addresses: no password is shown", "_shown", "masked(text)", "text"),
+    _config("addresses: no password is shown", "_shown", "without_userinfo(text)", "text"),
     _config("addresses: nothing that is no part of one", "http_url", "_UNFIT_IN_URL.search(text)", "False"),
     _config(
         "addresses: Salesforce's without user and password",
@@ -257,7 +257,7 @@ SINKS = [
     _login(
         "login: no password in an error",
         "_asking",
-        "masked(login.login_url)",
+        "without_userinfo(login.login_url)",
         "login.login_url",
         f"{TOKENS} -k password_in",
     ),

@@ -1,5 +1,7 @@
 """A real streams worker, and what it reads and writes, for one test."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from schemas import records
 from schemas.codec import decode, encode
 from schemas.topics import Topics
 from tests.support.kafka import TestBroker
+from tests.support.sources import ROOT
 
 PATIENCE_S = 45.0
 R = TypeVar("R", bound=msgspec.Struct)
@@ -121,3 +124,19 @@ def running_processor(broker: TestBroker, topics: Topics, folder: Path, *options
         yield processor
     finally:
         processor.stop()
+
+
+def complaint(*arguments: str) -> str:
+    """The one line that `byoc streams ARGUMENTS` says when it refuses, with exit code 1."""
+    done = subprocess.run(
+        [sys.executable, "-m", "byoc", "streams", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]

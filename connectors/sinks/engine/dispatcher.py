@@ -112,6 +112,7 @@ class Dispatcher:
         """These partitions are read by this task from now on."""
         for partition in partitions:
             self._prefixes[partition] = AcknowledgedPrefix()
+        self._sink.assigned(partitions)
 
     def offer(self, records: Sequence[ConsumedRecord]) -> None:
         """Take records in the order in which they were read. Those of partitions that are not assigned are left out."""

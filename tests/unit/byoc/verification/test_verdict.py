@@ -44,10 +44,8 @@ def refusal_of(request_id: str, at_ms: int) -> SalesforceCall:
         pytest.param("refused", "refused", refusal_of("second", 1_500), 0, id="refused for both"),
         pytest.param("routed", "refused", refusal_of("second", 1_500), 1, id="routed, but refused for Salesforce"),
         pytest.param("failed", "refused", refusal_of("second", 1_500), 1, id="our own refusal counts as refused"),
-        pytest.param(
-            "failed", "refused", refusal_of("first", 900), 0, id="the refusal of a withdrawn request came late"
-        ),
-        pytest.param("failed", "refused", refusal_of("second", 2_500), 0, id="our refusal came after the late one"),
+        pytest.param("failed", "refused", refusal_of("first", 900), 1, id="the refusal of another request ended it"),
+        pytest.param("failed", "refused", refusal_of("second", 2_500), 1, id="so it did, before ours came"),
         pytest.param("failed", "routed", refusal_of("first", 900), 1, id="failed, but routed for Salesforce"),
     ],
 )
