@@ -7,7 +7,7 @@ PATHS = "tests/unit/streams/web/test_paths.py"
 SUPERVISOR = "tests/unit/streams/test_supervisor.py"
 KEYS = "tests/property/test_keys.py"
 PARTITION = "--timeout 60 tests/unit/streams/runtime/test_partition.py -k"
-PROCESS = "--timeout 60 test_supervised_process.py -k"
+PROCESS = "--timeout 30 test_supervised_process.py -k"
 SETTINGS = "tests/unit/streams/test_settings.py"
 
 
