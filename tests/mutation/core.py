@@ -330,4 +330,16 @@ GUARDS = [
     ),
     _core("bounds: decisions", "with_decision", "len(held) >= MAX_DECISIONS", "False", "test_attempts.py"),
     _core("bounds: moments", "with_moment", "len(request.moments) >= MAX_MOMENTS", "False", "test_attempts.py"),
+    _core("bounds: results of a request", "is_closed", "len(request.results) >= MAX_RESULTS", "False", "test_join.py"),
+    _core(
+        "bounds: participants",
+        "_bounded",
+        "len(people) <= MAX_PARTICIPANTS",
+        "True",
+        "test_bounds.py tests/unit/streams/core/conversation",
+    ),
+    _core(
+        "bounds: no separator in the id of a request", "_request_id", "named is None or '|' in named", "named is None"
+    ),
+    _core("bounds: the interpreter's own depth", "json_value", "RecursionError", "ZeroDivisionError"),
 ]

@@ -173,4 +173,18 @@ EDGES = [
         "text",
         "test_text.py",
     ),
+    Mutant(
+        "explain: a defect costs its line only",
+        "byoc.explain:_explained",
+        "Exception",
+        "ZeroDivisionError",
+        "test_explain.py -k 'defect or odd_one'",
+    ),
+    Mutant(
+        "explain: nothing steers the terminal",
+        "byoc.explain:_json",
+        "map(one_line, text.split('\\n'))",
+        "[text]",
+        "test_explain.py -k steers",
+    ),
 ]
