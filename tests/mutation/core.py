@@ -330,7 +330,6 @@ GUARDS = [
     ),
     _core("bounds: decisions", "with_decision", "len(held) >= MAX_DECISIONS", "False", "test_attempts.py"),
     _core("bounds: moments", "with_moment", "len(request.moments) >= MAX_MOMENTS", "False", "test_attempts.py"),
-    _core("bounds: results of a request", "is_closed", "len(request.results) >= MAX_RESULTS", "False", "test_join.py"),
     _core(
         "bounds: participants",
         "_bounded",

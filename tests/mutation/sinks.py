@@ -31,6 +31,10 @@ def _config(name: str, function: str, old: str, new: str, tests: str = ADDRESSES
     return Mutant(name, f"connectors.config:{function}", old, new, tests)
 
 
+def _http(name: str, function: str, old: str, new: str, selected: str) -> Mutant:
+    return Mutant(name, f"connectors.sinks.http:HttpClient.{function}", old, new, f"{HTTP} {selected}")
+
+
 SINKS = [
     _status(
         "retry after: no date breaks it",
@@ -267,5 +271,70 @@ SINKS = [
         "self._buffered_bytes >= self._limits.max_buffered_bytes",
         "False",
         "test_dispatcher.py -k large_records",
+    ),
+    _status(
+        "patience: what a proxy says is repeated",
+        "StatusRules.final",
+        "frozenset(statuses_with(Patience.FINAL))",
+        "frozenset({'410', '4xx'})",
+    ),
+    _status(
+        "patience: a status counts before its class",
+        "StatusRules.patience",
+        "(str(status), f'{status // 100}xx')",
+        "(f'{status // 100}xx', str(status))",
+    ),
+    _status("patience: success is success", "StatusRules.patience", "is_success(status)", "False"),
+    Mutant(
+        "patience: few attempts have an end",
+        "connectors.sinks.webhook:_DeliveryRequest.judge",
+        "self._final_soon >= FEW_ATTEMPTS",
+        "False",
+        "tests/integration/test_webhook_statuses.py",
+    ),
+    _http(
+        "attempts: the last that is allowed",
+        "_attempts",
+        "self._policy.retry_max + 1",
+        "self._policy.retry_max",
+        "last_attempt",
+    ),
+    _http(
+        "attempts: one without an answer is waited for",
+        "_unanswered",
+        "Verdict.RETRY",
+        "Verdict.RETRY_AT_ONCE",
+        "right_after",
+    ),
+    _http(
+        "attempts: redirects are not followed", "_send", "allow_redirects=False", "allow_redirects=True", "redirects"
+    ),
+    _http(
+        "attempts: none outlives what it is for",
+        "_send",
+        "min(self._policy.timeout_s, left_s)",
+        "self._policy.timeout_s",
+        "cut_off",
+    ),
+    _http(
+        "lanes: no answer makes a suspect",
+        "_unanswered",
+        "self._lanes.failed(request.conversation)",
+        "pass",
+        "leave_a_slot",
+    ),
+    Mutant(
+        "body: one without end is not read to its end",
+        "connectors.sinks.http:read_answer",
+        "len(answer.body) == BODY_BYTES",
+        "False",
+        f"{HTTP} without_end",
+    ),
+    Mutant(
+        "certificate: a host that does not exist is as final",
+        "connectors.sinks.http:never_reachable",
+        "isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME",
+        "False",
+        f"{HTTP} permanent",
     ),
 ]
