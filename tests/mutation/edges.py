@@ -187,4 +187,11 @@ EDGES = [
         "[text]",
         "test_explain.py -k steers",
     ),
+    Mutant(
+        "secrets: none on a command line",
+        "byoc.system:System",
+        "('partner', 'channel', '--port', '0', '--log', str(self.partner_log))",
+        "('partner', 'channel', '--port', '0', '--log', str(self.partner_log), '--secret', secret)",
+        f"{PRIVATE} -k running_system",
+    ),
 ]

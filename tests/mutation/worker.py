@@ -223,4 +223,18 @@ WORKER = [
         "code",
         "ended_by_the_signal",
     ),
+    Mutant(
+        "hanging: what a predecessor left open is aborted by the worker, too",
+        "streams.runtime:KafkaTransactions.initialise",
+        "self._written",
+        "False",
+        "--timeout 60 test_hanging_transactions.py",
+    ),
+    Mutant(
+        "clock: one that is ahead is named",
+        "streams.runtime.kafka_client:_reason",
+        "error.code() == KafkaError.INVALID_TIMESTAMP",
+        "False",
+        "--timeout 60 test_clock_ahead.py",
+    ),
 ]
