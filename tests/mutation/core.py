@@ -309,4 +309,37 @@ GUARDS = [
         "False",
         "test_comparison.py",
     ),
+    _core(
+        "bounds: consultations",
+        "with_consult",
+        "(*was.consults, conversation_identifier)[-MAX_CONSULTS:]",
+        "(*was.consults, conversation_identifier)",
+    ),
+    _core("bounds: uploads", "with_uploads", "(*others, upload)[-MAX_UPLOADS:]", "(*others, upload)"),
+    _core("bounds: results that wait", "_with_orphan", "(*fresh, result)[-MAX_ORPHANS:]", "(*fresh, result)"),
+    _core(
+        "bounds: for how long they wait",
+        "_with_orphan",
+        "result.received_at_ms - each.received_at_ms <= rules.orphan_window_ms",
+        "True",
+    ),
+    _core(
+        "bounds: routing types",
+        "_attempted",
+        "routing_type in counts or len(counts) < MAX_ROUTING_TYPES",
+        "True",
+    ),
+    _core("bounds: decisions", "with_decision", "len(held) >= MAX_DECISIONS", "False", "test_attempts.py"),
+    _core("bounds: moments", "with_moment", "len(request.moments) >= MAX_MOMENTS", "False", "test_attempts.py"),
+    _core(
+        "bounds: participants",
+        "_bounded",
+        "len(people) <= MAX_PARTICIPANTS",
+        "True",
+        "test_bounds.py tests/unit/streams/core/conversation",
+    ),
+    _core(
+        "bounds: no separator in the id of a request", "_request_id", "named is None or '|' in named", "named is None"
+    ),
+    _core("bounds: the interpreter's own depth", "json_value", "RecursionError", "ZeroDivisionError"),
 ]

@@ -166,4 +166,32 @@ EDGES = [
         "False",
         "test_open_files.py -k runs_out",
     ),
+    Mutant(
+        "text: controls are escaped",
+        "schemas.process:one_line",
+        "_CONTROLS.sub(_escaped, text)",
+        "text",
+        "test_text.py",
+    ),
+    Mutant(
+        "explain: a defect costs its line only",
+        "byoc.explain:_explained",
+        "Exception",
+        "ZeroDivisionError",
+        "test_explain.py -k 'defect or odd_one'",
+    ),
+    Mutant(
+        "explain: nothing steers the terminal",
+        "byoc.explain:_json",
+        "map(one_line, text.split('\\n'))",
+        "[text]",
+        "test_explain.py -k steers",
+    ),
+    Mutant(
+        "secrets: none on a command line",
+        "byoc.system:System",
+        "('partner', 'channel', '--port', '0', '--log', str(self.partner_log))",
+        "('partner', 'channel', '--port', '0', '--log', str(self.partner_log), '--secret', secret)",
+        f"{PRIVATE} -k running_system",
+    ),
 ]

@@ -187,4 +187,25 @@ ROWS = [
         SCHEMAS,
     ),
     Mutant("schemas: a type that is defined", "schemas.codec.foreign:_reference", "found is None", "False", SCHEMAS),
+    Mutant(
+        "fencing: a pause of this process is no absence of Kafka",
+        "connectors.kafka:TransactionalProducer._call",
+        "min(clock.monotonic_s() - began_s, _CALL_TIMEOUT_S)",
+        "clock.monotonic_s() - began_s",
+        "test_producer_errors.py -k pause",
+    ),
+    Mutant(
+        "hanging: what a predecessor left open is aborted",
+        "connectors.pubsub:_take_over",
+        "await self._blocking(lambda: producer.abort_hanging(partitions, _KAFKA_TIMEOUT_S))",
+        "pass",
+        "--timeout 60 tests/integration/test_source.py -k crashed_broker",
+    ),
+    Mutant(
+        "metrics: the marker of a gap makes no position young",
+        "connectors.pubsub:SourceMetrics.committed",
+        "any((batch.replay_id for batch in batches))",
+        "True",
+        "test_position_age.py",
+    ),
 ]

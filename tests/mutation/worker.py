@@ -5,14 +5,18 @@ from tests.mutation.mutant import Mutant
 LISTING = "tests/unit/streams/web/test_listing.py"
 PATHS = "tests/unit/streams/web/test_paths.py"
 SUPERVISOR = "tests/unit/streams/test_supervisor.py"
-PROCESS = "tests/unit/streams/test_supervised_process.py -k"
 KEYS = "tests/property/test_keys.py"
 PARTITION = "--timeout 60 tests/unit/streams/runtime/test_partition.py -k"
+PROCESS = "--timeout 30 test_supervised_process.py -k"
 SETTINGS = "tests/unit/streams/test_settings.py"
 
 
 def _bound(name: str, setting: str, old: str, new: str) -> Mutant:
     return Mutant(f"settings: {name}", f"streams.settings:StreamsSettings.{setting}", old, new, SETTINGS)
+
+
+def _process(name: str, function: str, old: str, new: str, selected: str) -> Mutant:
+    return Mutant(f"supervisor: {name}", f"streams.supervisor:{function}", old, new, f"{PROCESS} {selected}")
 
 
 WORKER = [
@@ -183,39 +187,85 @@ WORKER = [
         "False",
         LISTING,
     ),
-    Mutant(
-        "supervisor: the thread ends with the worker",
-        "streams.supervisor:_end_with_parent",
-        "ended in readable",
-        "False",
-        f"{PROCESS} thread_that_watches",
+    _process(
+        "the thread ends with the worker", "_end_with_parent", "ended in readable", "False", "thread_that_watches"
     ),
-    Mutant(
-        "supervisor: a stubborn orphan",
-        "streams.supervisor:_end_with_parent",
-        "os._exit(EXIT_CRASHED)",
-        "pass",
-        f"{PROCESS} parent_is_killed",
-    ),
-    Mutant(
-        "supervisor: the caller's handlers come back",
-        "streams.supervisor:_handle",
+    _process(
+        "the caller's handlers come back",
+        "_handle",
         "signal.SIG_DFL if previous is None else previous",
         "handler",
-        f"{PROCESS} command_in_a_process",
+        "command_in_a_process",
     ),
-    Mutant(
-        "supervisor: ended children that are ignored",
-        "streams.supervisor:Supervisor.run",
+    _process(
+        "signals reach the worker",
+        "Supervisor._pass_on",
+        "self._worker.send_signal(number)",
+        "pass",
+        "reaches_the_worker",
+    ),
+    _process(
+        "who is told to stop starts nothing again",
+        "Supervisor._keep_running",
+        "self._stop_signal is not None or ended_for_good(code, had_started=had_started)",
+        "ended_for_good(code, had_started=had_started)",
+        "reaches_the_worker",
+    ),
+    _process(
+        "nor after a rest",
+        "Supervisor._keep_running",
+        "if self._stop_signal is not None:\n    return 0",
+        "pass",
+        "while_no_worker_runs",
+    ),
+    _process(
+        "children that are ignored have a code",
+        "Supervisor.run",
         "_handle(signal.SIGCHLD, signal.SIG_DFL, undone)",
         "pass",
-        f"{PROCESS} children_are_ignored",
+        "children_are_ignored",
+    ),
+    _process(
+        "a start that fails is tried again",
+        "Supervisor._run_worker",
+        "OSError",
+        "ZeroDivisionError",
+        "cannot_be_started",
+    ),
+    _process(
+        "a worker stops with its parent",
+        "_end_with_parent",
+        "os.kill(os.getpid(), signal.SIGTERM)",
+        "pass",
+        "parent_is_killed",
+    ),
+    _process("and in any way in the end", "_end_with_parent", "os._exit(EXIT_CRASHED)", "pass", "parent_is_killed"),
+    _process(
+        "a Kafka that was never there is a refusal",
+        "_exit_code",
+        "code == EXIT_NO_KAFKA",
+        "False",
+        "exit_codes_of_real",
+    ),
+    _process(
+        "a signal is told as shells tell it",
+        "_exit_code",
+        "128 - code if code < 0 else code",
+        "code",
+        "ended_by_the_signal",
     ),
     Mutant(
-        "supervisor: a start that fails",
-        "streams.supervisor:Supervisor._run_worker",
-        "return EXIT_CRASHED",
-        "raise",
-        f"{PROCESS} cannot_be_started",
+        "hanging: what a predecessor left open is aborted by the worker, too",
+        "streams.runtime:KafkaTransactions.initialise",
+        "self._written",
+        "False",
+        "--timeout 60 test_hanging_transactions.py",
+    ),
+    Mutant(
+        "clock: one that is ahead is named",
+        "streams.runtime.kafka_client:_reason",
+        "error.code() == KafkaError.INVALID_TIMESTAMP",
+        "False",
+        "--timeout 60 test_clock_ahead.py",
     ),
 ]

@@ -221,8 +221,7 @@ class Dispatcher:
         if error is not None:
             self._fail(error)
             return
-        if self._prefixes.get(partition) is held.prefix:
-            held.prefix.complete(held.record.offset)
+        held.prefix.complete(held.record.offset)  # of the assignment it was read in, which may be over: no harm then
         self._unbuffer(held)
         self._unacknowledged[partition] -= 1
         self._acknowledgement.set()

@@ -117,6 +117,22 @@ def test_every_connector_names_key_and_value_and_shows_no_password(connector, co
 
 
 @pytest.mark.parametrize(
+    ("connector", "config", "key"),
+    [
+        (InteractionSink, LOGIN | SERVICE, "salesforce.api.url"),
+        (InteractionSink, LOGIN | SERVICE, "salesforce.login.url"),
+        (PubSubSource, LOGIN | SOURCE, "salesforce.login.url"),
+        (PubSubSource, LOGIN | SOURCE, "salesforce.proxy.url"),
+    ],
+)
+def test_an_address_of_salesforce_has_no_user_and_password(connector, config, key) -> None:
+    url = "http://us3r:w0rd@org.example"
+    with pytest.raises(ConfigError, match="must not hold user and password; they have keys of their own") as caught:
+        connector("c", {**config, key: url})
+    assert "w0rd" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("final", "soon", "words"),
     [
         ("410, 4x", "", "4x is no status such as 410 and no class such as 4xx"),

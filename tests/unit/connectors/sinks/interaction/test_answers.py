@@ -86,6 +86,22 @@ def test_the_record_ids_of_an_answer_are_kept_and_nothing_else_of_it() -> None:
     assert parse(b'{"success":true,"psrId":null,"agentWorkId":""}').ids == ()
 
 
+def test_words_are_cut_and_an_id_is_whole_or_left_out() -> None:
+    said = "a" * 1_999 + "é" * 9
+    body = {
+        "success": False,
+        "errorDetail": {"code": 10018, "message": said},
+        "psrId": "p" * 255,
+        "agentWorkId": "w" * 256,
+    }
+    assert parse(json.dumps(body).encode()) == ServiceAnswer(
+        success=False, code=10018, message=said[:2_000], ids=(("psrId", "p" * 255),)
+    )
+    found = parse(json.dumps({"message": {"text": said}}).encode()).message
+    assert found is not None
+    assert len(found) == 2_000
+
+
 _WORD = st.text(max_size=20) | st.integers() | st.floats() | st.booleans() | st.none() | st.just("9" * 5000)
 _FOREIGN = st.recursive(
     _WORD, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
