@@ -48,7 +48,6 @@ class Evidence:
     deliveries: list[records.Delivery]
     tasks: list[records.RoutingTask]
     outcomes: list[records.RoutingOutcome]
-    calls: list[records.SalesforceCall]
     results: list[records.SalesforceCallResult]
     dead_letters: int
     received: list[Line]
@@ -69,7 +68,6 @@ def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_l
         deliveries=read(topics.deliveries, records.Delivery),
         tasks=read(topics.routing_requests, records.RoutingTask),
         outcomes=read(topics.routing_outcomes, records.RoutingOutcome),
-        calls=read(topics.salesforce_calls, records.SalesforceCall),
         results=read(topics.salesforce_results, records.SalesforceCallResult),
         dead_letters=sum(1 for _ in read_committed(bootstrap_servers, topics.dead_letters)),
         received=read_lines(partner_log.read_bytes()),

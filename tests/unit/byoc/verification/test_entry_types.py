@@ -69,7 +69,6 @@ def counted(events: list[Published], *, accepted: str | None = None, unmirrored:
         deliveries=[delivery] if accepted else [],
         tasks=[],
         outcomes=[],
-        calls=[],
         results=[],
         dead_letters=0,
         received=[line] if accepted else [],

@@ -4,7 +4,7 @@ import pytest
 
 from byoc.verification.evidence import Concluded, Evidence
 from byoc.verification.verdict import judge
-from schemas.records import RoutingOutcome, SalesforceCall, SalesforceCallResult
+from schemas.records import RoutingOutcome, SalesforceCallResult
 
 SETTLED_MS = 2_000
 
@@ -25,33 +25,17 @@ def outcome(kind: str) -> RoutingOutcome:
     )
 
 
-def refusal_of(request_id: str, at_ms: int) -> SalesforceCall:
-    return SalesforceCall(
-        call_id=f"{request_id}-{at_ms}",
-        conversation_id="c",
-        org_id="o",
-        api="routingResult",
-        method="POST",
-        body="{}",
-        request_id=request_id,
-        created_at_ms=at_ms,
-    )
-
-
 @pytest.mark.parametrize(
-    ("ours", "theirs", "call", "lost"),
+    ("ours", "theirs", "lost"),
     [
-        pytest.param("refused", "refused", refusal_of("second", 1_500), 0, id="refused for both"),
-        pytest.param("routed", "refused", refusal_of("second", 1_500), 1, id="routed, but refused for Salesforce"),
-        pytest.param("failed", "refused", refusal_of("second", 1_500), 1, id="our own refusal counts as refused"),
-        pytest.param("failed", "refused", refusal_of("first", 900), 1, id="the refusal of another request ended it"),
-        pytest.param("failed", "refused", refusal_of("second", 2_500), 1, id="so it did, before ours came"),
-        pytest.param("failed", "routed", refusal_of("first", 900), 1, id="failed, but routed for Salesforce"),
+        ("refused", "refused", 0),
+        ("timed_out", "refused", 0),
+        pytest.param("routed", "refused", 1, id="routed, but refused for Salesforce"),
+        pytest.param("failed", "refused", 1, id="the refusal of another request ended it"),
+        pytest.param("failed", "routed", 1, id="failed, but routed for Salesforce"),
     ],
 )
-def test_an_outcome_must_agree_with_what_salesforce_concluded(
-    ours: str, theirs: str, call: SalesforceCall, lost: int
-) -> None:
+def test_an_outcome_must_agree_with_what_salesforce_concluded(ours: str, theirs: str, lost: int) -> None:
     evidence = Evidence(
         published=[],
         concluded=[Concluded(event_uuid="asked", concluded=theirs)],
@@ -59,7 +43,6 @@ def test_an_outcome_must_agree_with_what_salesforce_concluded(
         deliveries=[],
         tasks=[],
         outcomes=[outcome(ours)],
-        calls=[call],
         results=[],
         dead_letters=0,
         received=[],
@@ -86,7 +69,6 @@ def test_the_results_of_calls_are_counted_by_api_and_outcome() -> None:
         deliveries=[],
         tasks=[],
         outcomes=[],
-        calls=[],
         results=results,
         dead_letters=0,
         received=[],
