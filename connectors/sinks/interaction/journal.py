@@ -41,7 +41,8 @@ _REACH_BACK_MS = 300_000
 _OPEN_S = 3.0
 _NO_INTENT = b"{}"  # a record that no reader takes for an intent
 _READ_S = 10.0
-_AGAIN_S = 0.5
+_AGAIN_S = 0.05  # a broker that has just made a topic says for a moment that it does not lead it
+_AGAIN_MAX_S = 2.0
 _FLUSH_S = 2.0
 
 
@@ -237,12 +238,14 @@ class CallJournal:
     async def _patiently(self, topic: str, read: Callable[[], list[ConsumedRecord]]) -> list[ConsumedRecord]:
         if self._thread is None:
             raise RuntimeError("reading the journal before open()")
+        wait_s = _AGAIN_S
         while True:
             try:
                 return await self._thread.call(read)
             except RetriableError as error:
                 log.warning("journal of calls cannot be read", extra={"topic": topic, "error": str(error)})
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _AGAIN_MAX_S)
 
     def _read_intents(self, since_ms: int, numbers: Sequence[int]) -> list[ConsumedRecord]:
         """Runs in the thread."""
