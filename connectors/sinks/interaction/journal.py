@@ -11,6 +11,7 @@ stops between the last look at the clock and the send cannot be held.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
@@ -295,16 +296,18 @@ class Standstill:
         return now_s - self._ticked_s < STILL_S and now_s >= self._silent_until_s
 
 
+def intents(values: Iterable[bytes | None]) -> list[Intent]:
+    """The intents among the values of journal records, in their order. Values of another form are left out."""
+    found = []
+    for value in values:
+        with contextlib.suppress(msgspec.MsgspecError):
+            found.append(msgspec.json.decode(value or b"", type=Intent))
+    return found
+
+
 def attempts(records: Iterable[ConsumedRecord]) -> dict[str, Past]:
     """Call id -> its last attempt, of journal records in their order. Records of another form are left out."""
-    found = {}
-    for record in records:
-        try:
-            intent = msgspec.json.decode(record.value or b"", type=Intent)
-        except msgspec.MsgspecError:
-            continue
-        found[intent.call_id] = Past(attempted_at_ms=intent.at_ms)
-    return found
+    return {each.call_id: Past(attempted_at_ms=each.at_ms) for each in intents(record.value for record in records)}
 
 
 def concluded(records: Iterable[ConsumedRecord]) -> set[str]:

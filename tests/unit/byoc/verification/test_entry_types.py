@@ -69,7 +69,9 @@ def counted(events: list[Published], *, accepted: str | None = None, unmirrored:
         deliveries=[delivery] if accepted else [],
         tasks=[],
         outcomes=[],
+        calls=[],
         results=[],
+        attempts=[],
         dead_letters=0,
         received=[line] if accepted else [],
     )
