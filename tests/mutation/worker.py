@@ -8,6 +8,7 @@ SUPERVISOR = "tests/unit/streams/test_supervisor.py"
 KEYS = "tests/property/test_keys.py"
 PARTITION = "--timeout 60 tests/unit/streams/runtime/test_partition.py -k"
 PROCESS = "--timeout 30 test_supervised_process.py -k"
+STANDSTILL = "tests/unit/streams/runtime/test_standstill.py"
 SETTINGS = "tests/unit/streams/test_settings.py"
 
 
@@ -79,6 +80,33 @@ WORKER = [
         "list: the waiting room", "streams.web:RequestLists._slot", "self._waiting >= MAX_WAITING", "False", LISTING
     ),
     Mutant("list: more at a peer", "streams.web:merged", "'next' in peer", "False", f"{LISTING} -k walk"),
+    Mutant(
+        "standstill: the same step again", "streams.runtime:Standstill.look", "step == work.step", "False", STANDSTILL
+    ),
+    Mutant(
+        "standstill: a step is progress", "streams.runtime:Standstill.look", "step == work.step", "True", STANDSTILL
+    ),
+    Mutant(
+        "standstill: what is taken must be committed",
+        "streams.runtime:OwnedPartition.has_uncommitted_input",
+        "bool(self._next_offsets) or not self._is_whole",
+        "not self._is_whole",
+        STANDSTILL,
+    ),
+    Mutant(
+        "standstill: a batch must be finished",
+        "streams.runtime:OwnedPartition.has_uncommitted_input",
+        "bool(self._next_offsets) or not self._is_whole",
+        "bool(self._next_offsets)",
+        STANDSTILL,
+    ),
+    Mutant(
+        "standstill: while partitions move",
+        "streams.runtime:Watch.look",
+        "self._app.rebalancing or self._app.in_recovery or self._app.should_stop",
+        "False",
+        STANDSTILL,
+    ),
     Mutant(
         "supervisor: a healthy minute",
         "streams.supervisor:delay_after",
