@@ -75,6 +75,7 @@ class CallOutcome(StrEnum):
     REJECTED = "rejected"  # a permanent error: repeating the call cannot help
     EXPIRED = "expired"  # its deadline came first; it was not sent, or not again
     FAILED = "failed"  # retries ran out
+    IN_DOUBT = "in_doubt"  # it may have been made; to make it again could end another request
 
 
 class OutboundEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):

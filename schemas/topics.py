@@ -95,6 +95,11 @@ class Topics:
         return f"{self.prefix}.salesforce.results"
 
     @property
+    def salesforce_journal(self) -> str:
+        """Attempts at calls that must not be made twice, written before they are made; internal to the sink."""
+        return f"{self.prefix}.salesforce.journal"
+
+    @property
     def dead_letters(self) -> str:
         """Records that could not be processed, as they were, with the reason in their headers."""
         return f"{self.prefix}.dead-letters"
@@ -138,6 +143,11 @@ class Topics:
             kept(self.commands, 7, records.PartnerCommand),
             kept(self.salesforce_calls, 7, records.SalesforceCall),
             kept(self.salesforce_results, 7, records.SalesforceCallResult),
+            TopicSpec(
+                name=self.salesforce_journal,
+                partitions=partitions,
+                config={"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)},
+            ),
             TopicSpec(
                 name=self.dead_letters,
                 partitions=1,

@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("any machine")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the tests of the source go on that could go on for ever."""
-    parser.addoption("--kills", type=int, default=10, help="how often a source is killed at random moments")
+    parser.addoption("--kills", type=int, default=10, help="how often a source or sink is killed")
     parser.addoption("--broker-away-s", type=float, default=5.0, help="how long a broker is away from a source")
 
 

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 from byoc.fault.schedule import Fault, Round
 from byoc.system.child import Child
+from byoc.system.http import get_json
 from byoc.system.system import System
 
 ZOMBIE_ENDS_S = 20.0  # a fenced worker notices at its next commit; it is killed when it never does
+ANSWER_S = 20.0  # longer than a worker that has just come back takes to join its group and catch up
+ANSWER_LOOK_S = 0.01  # offsets are committed every 0.5 s
 _GENERATION = re.compile(rb"^assigned generation=(\d+)", re.MULTILINE)
 
 
@@ -31,6 +34,12 @@ class FaultInjector:
                 self.kills += 1
                 self._restart(planned.part)
                 outcome = "back"
+            case Fault.KILL_AT_ANSWER:
+                came = self._await_answer()
+                child.kill()
+                self.kills += 1
+                self._restart(planned.part)
+                outcome = "back" if came else f"back, but no answer came in {ANSWER_S:g} s"
             case Fault.RESTART:
                 outcome = f"ended with {child.stop()}, back"
                 self._restart(planned.part)
@@ -46,6 +55,22 @@ class FaultInjector:
                 child.resume()
                 outcome = self._end_zombie(child)
         self._tell(f"round {number}: {planned.fault} {planned.part}: {outcome}")
+
+    def _await_answer(self) -> bool:
+        """Wait until Salesforce has taken or refused a `routingResult`; False when none came in time."""
+        deadline = time.monotonic() + ANSWER_S
+        before = self._answers()
+        while time.monotonic() < deadline:
+            time.sleep(ANSWER_LOOK_S)
+            now = self._answers()
+            if now > before:
+                return True
+            before = now  # fewer when an accepted request was cancelled
+        return False
+
+    def _answers(self) -> int:
+        stats = get_json(f"{self._system.simulator_url}/v1/stats")
+        return int(stats["routing"]["routed"] + stats["routing"]["refused"] + stats["rejected_answers"])
 
     def _restart(self, part: str) -> None:
         if part == "connect":

@@ -1,16 +1,12 @@
-"""Checks of the addresses in a configuration, and addresses without their passwords. Pure."""
+"""Checks of the addresses in a configuration. Pure."""
 
 import re
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from schemas.process.text import HIDDEN
-
 _UNFIT_IN_URL: Final = re.compile(r"[\x00-\x20\x7f\\]")
 _HOST: Final = re.compile(r"[^\s/?#@:\[\]<>^|%]+|[0-9a-f:.]+(?:%25[0-9a-z]+)?", re.IGNORECASE)
 _MOST_PORT: Final = 65_535
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*@\S*|(?<!\S)[^\s@:/]*:[^\s@]*@\S*")
-_PLAIN_ADDRESS: Final = re.compile(r"\w+://(?:\[[0-9A-Fa-f:.]+\]|[^/?#@\s:\[\]]+)(?::\d+)?(?:[/?#]|$)")
 
 
 def http_url(value: Any) -> str | None:
@@ -47,16 +43,6 @@ def host_and_port(value: Any) -> str | None:
     if "@" in text or parts.netloc != text or _UNFIT_IN_URL.search(text):
         return "must be host:port, and nothing else"
     return _host_problem(host) or _port_problem(parts) or (None if parts.port else "must be host:port")
-
-
-def masked(text: str) -> str:
-    """A text in which user and password of every address are `[hidden]`, also of one that no parser takes."""
-    return _ADDRESS.sub(lambda found: found[0] if _PLAIN_ADDRESS.match(found[0]) else _hidden(found[0]), text)
-
-
-def _hidden(address: str) -> str:
-    scheme, mark, _ = address.partition("://")
-    return f"{scheme}://{HIDDEN}@{address.rpartition('@')[2]}" if mark else f"{HIDDEN}@{address.rpartition('@')[2]}"
 
 
 def _host_problem(host: str) -> str | None:

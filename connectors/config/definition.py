@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-from connectors.config.addresses import masked
 from connectors.errors import ConfigError
 from schemas.process.text import HIDDEN, one_line, without_userinfo
 
@@ -310,7 +309,7 @@ def _value_of(key: Key, text: str | None) -> tuple[Any, str | None]:
 def _shown(key: Key, text: str) -> str:
     if isinstance(text, Referenced) and (key.type is not Type.PASSWORD or _ONLY_REFERENCES.fullmatch(text.reference)):
         return text.reference
-    return HIDDEN if key.type is Type.PASSWORD else one_line(masked(text))
+    return HIDDEN if key.type is Type.PASSWORD else one_line(without_userinfo(text))
 
 
 def _boolean(text: str) -> bool:

@@ -24,10 +24,11 @@ class ConsumedRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record to write. Without `timestamp_ms` Kafka stamps it."""
+    """One record to write. Without `timestamp_ms` Kafka stamps it; without `partition` its key places it."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
     timestamp_ms: int | None = None
+    partition: int | None = None

@@ -23,11 +23,11 @@ import jwt
 from oauthlib.oauth2 import BackendApplicationClient, ServiceApplicationClient
 
 from connectors import clock
-from connectors.config.addresses import masked
 from connectors.config.definition import Password
 from connectors.errors import RetriableError, TerminalError
 from connectors.salesforce.network import DIRECT, NetworkSettings
 from connectors.salesforce.token_reply import Token, token_of
+from schemas.process.text import without_userinfo
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 _ASSERTION_LIFE_S = 180  # Salesforce accepts assertions that expire within five minutes
@@ -236,7 +236,7 @@ def _said(error: Exception) -> str:
     """The text of a library error; without the URL, which holds the password of a proxy that refused us."""
     if isinstance(error, aiohttp.ClientResponseError):
         return f"{error.status} {error.message}"
-    return masked(str(error))
+    return without_userinfo(str(error))
 
 
 def _said_of_key(key: str) -> str:
@@ -249,4 +249,4 @@ def _key_text(key: Password | Path) -> str:
 
 
 def _asking(login: LoginFlow) -> str:
-    return f"asking for a Salesforce token (login_url={masked(login.login_url)}, client_id={login.client_id})"
+    return f"asking for a Salesforce token (login_url={without_userinfo(login.login_url)}, client_id={login.client_id})"

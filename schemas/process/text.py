@@ -10,10 +10,15 @@ HIDDEN: Final = "[hidden]"  # as Kafka Connect renders a password
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
-# From "scheme://" to a blank or quote. The scheme is bounded: a long word is not searched from each of its letters.
-_URL: Final = re.compile(r"(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{0,15}://)([^\s\"'<>]+)", re.IGNORECASE)
-_AUTHORITY: Final = re.compile(r"[^/?#]*")
-_HALF_AN_AUTHORITY: Final = re.compile(r"[^\[\]:]*:(?!\d*$).")
+# A scheme, and then a host that is one, maybe with a port, up to where it ends; or all up to a blank. The scheme is
+# bounded: a long word is not searched from each of its letters. A quote ends a host unless the word goes on behind it.
+_URL: Final = re.compile(
+    r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,15}://)"
+    r"(?:(?P<plain>(?:\[[0-9a-f:.]+\]|[^\s\[\]:@/?#\"'<>]*)(?::\d+)?(?=[\s/?#]|$|[\"'<>](?:[^\w@]|$)))|(?P<other>\S+))",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"\S+")
+_BEFORE_A_VALUE: Final = re.compile(r".*[=\"'(\[,]", re.DOTALL)
 
 
 def one_line(text: str) -> str:
@@ -25,14 +30,16 @@ def one_line(text: str) -> str:
 
 
 def without_userinfo(text: str) -> str:
-    """The text with `[hidden]@` in the place of `user:password@` in each URL in it.
+    """The text with `[hidden]@` in the place of `user:password@` of each address in it, with a scheme or without.
 
-    A password with an unescaped `/`, `?` or `#` is recognised by what then stands in the place of the port; rather too
-    much is hidden than too little.
+    Hidden is also what no parser takes: a password with `/`, `?`, `#` or a quote in it. Rather too much is hidden than
+    too little; a host, maybe with a port, that stands before the first `/`, `?` or `#` of a URL is no user.
     """
-    if "@" not in text or "://" not in text:
+    if "@" not in text:
         return text
-    return _URL.sub(_masked, text)
+    if "://" in text:
+        text = _URL.sub(_masked, text)
+    return _WORD.sub(_masked_word, text)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -41,9 +48,19 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _masked(found: re.Match[str]) -> str:
-    scheme, rest = found.groups()
-    authority = _AUTHORITY.match(rest)
-    shown = authority.group() if authority is not None else ""
-    if "@" in rest and ("@" in shown or _HALF_AN_AUTHORITY.match(shown)):
-        return f"{scheme}{HIDDEN}@{rest.rpartition('@')[2]}"
-    return scheme + rest
+    scheme, plain, other = found.groups()
+    if plain is not None:
+        return found[0]
+    _, mark, host = other.rpartition("@")
+    return f"{scheme}{HIDDEN}@{host}" if mark else found[0]
+
+
+def _masked_word(found: re.Match[str]) -> str:
+    """For `user:password@host`. A time or an id before an e-mail address is hidden too when no blank parts the two."""
+    word = found[0]
+    before, mark, host = word.rpartition("@")
+    user, colon, _ = before.partition(":")
+    if not (mark and colon) or "/" in user or "://" in word:
+        return word
+    kept = _BEFORE_A_VALUE.match(user)
+    return f"{kept[0] if kept is not None else ''}{HIDDEN}@{host}"

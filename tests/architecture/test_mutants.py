@@ -3,6 +3,7 @@
 import pytest
 
 from tests.mutation import place
+from tests.mutation.calls import CALLS
 from tests.mutation.core import GUARDS
 from tests.mutation.edges import EDGES
 from tests.mutation.mutant import Mutant
@@ -30,7 +31,7 @@ class Door:
         self.opened = True
         return turn(key, force='much')
 '''
-MANY = [*GUARDS, *SINKS, *ROWS, *FURTHER, *EDGES, *WORKER]
+MANY = [*GUARDS, *SINKS, *ROWS, *FURTHER, *EDGES, *CALLS, *WORKER]
 
 
 def test_every_mutant_finds_its_code_and_its_tests():

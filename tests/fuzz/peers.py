@@ -13,7 +13,7 @@ import aiohttp
 from connectors.config.definition import Password
 from connectors.errors import RetriableError, TerminalError
 from connectors.salesforce.auth import ClientCredentials, TokenSource
-from connectors.sinks.http.client import HttpClient, HttpResponse, RetryPolicy, Verdict
+from connectors.sinks.http.client import HttpClient, HttpRequest, HttpResponse, RetryPolicy, Verdict
 from connectors.sinks.http.status import is_success, is_temporary, retry_after_s
 from connectors.sinks.interaction.answers import meaning, parse
 from tests.fuzz.mutators import of_json, of_lines
@@ -139,15 +139,16 @@ def token_seeds() -> list[bytes]:
 
 
 # -- the webhook
-class _Post:
-    """The request of one delivery, as the sink judges it."""
+class _Post(HttpRequest):
+    """A request as a sink judges it. The webhook leaves the body of an answer, the other sink reads it."""
 
     method = "POST"
     body = b"{}"
     conversation = "c1"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, reads_body: bool) -> None:
         self.url = url
+        self.reads_body = reads_body
 
     async def headers(self) -> Mapping[str, str]:
         return {"webhook-id": "1", "Content-Type": "application/json"}
@@ -158,22 +159,26 @@ class _Post:
     def judge(self, response: HttpResponse) -> Verdict:
         return Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
 
+    def not_connected(self) -> None:
+        pass
+
 
 _POLICY = RetryPolicy(retry_max=0, backoff_s=0.001, backoff_max_s=0.002, timeout_s=2.0, hold_max_s=4.0)
 
 
 def webhook_answer(data: bytes) -> None:
-    """The bytes of an answer; after it, a good answer is read as one: nothing was left of the hostile one."""
+    """The bytes of an answer, read in both ways; after it, a good answer is read as one: nothing was left of it."""
     loop, server = serving(data)
-    loop.run(_two_posts(server, data))
+    loop.run(_posts(server))
 
 
-async def _two_posts(server: Answering, answer: bytes) -> None:
+async def _posts(server: Answering) -> None:
     client = HttpClient(policy=_POLICY, max_inflight=1, observe=lambda _status, _seconds: None)
     try:
-        await client.exchange(_Post(server.url()))
+        for reads_body in (False, True):
+            await client.exchange(_Post(server.url(), reads_body=reads_body))
         server.answer = _GOOD
-        found = await client.exchange(_Post(server.url()))
+        found = await client.exchange(_Post(server.url(), reads_body=True))
         if found.response is None or not is_success(found.response.status):
             raise Broken(f"a good answer after it: {found.problem}")
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import tempfile
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -121,7 +122,8 @@ class _Queries:
 
     async def _start(self) -> tuple[str, int]:
         folder = tempfile.mkdtemp(prefix="fuzz-queries-")
-        settings = StreamsSettings(bootstrap_servers="127.0.0.1:1", data_dir=folder, web_port=0)
+        given: dict[str, Any] = {"bootstrap_servers": "127.0.0.1:1", "data_dir": folder, "web_port": 0}
+        settings = StreamsSettings(**given)
         app = create_app(settings, 1)
         app.finalize()
         app.web.init_server()

@@ -39,6 +39,7 @@ class Post:
     left_s: float | None = None
     problems: list[Exception] = field(default_factory=list)
     made: int = 0
+    unsent: int = 0
     verdicts: Mapping[int, Verdict] = field(default_factory=dict)
 
     async def headers(self) -> Mapping[str, str]:
@@ -49,6 +50,9 @@ class Post:
 
     def time_left_s(self) -> float | None:
         return self.left_s
+
+    def not_connected(self) -> None:
+        self.unsent += 1
 
     def judge(self, response: HttpResponse) -> Verdict:
         usual = Verdict.RETRY if is_temporary(response.status) else Verdict.FINAL
@@ -162,9 +166,10 @@ async def test_a_missing_answer_is_tried_again(server: ScriptedServer, reply: Re
 async def test_nobody_listening_is_tried_again_and_then_said() -> None:
     async with scripted_server(FINE) as server:
         url = server.url
+    post = Post(url)
     async with client_of() as client:
-        result = await client.exchange(Post(url))
-    assert (result.attempts, result.final, result.response) == (6, False, None)
+        result = await client.exchange(post)
+    assert (result.attempts, result.final, result.response, post.unsent) == (6, False, None, 6)
     assert result.problem is not None
     assert result.problem.startswith("ClientConnectorError")
 
@@ -214,6 +219,22 @@ async def test_calls_that_wait_for_their_next_attempt_leave_the_slots_to_others(
         await asyncio.gather(*waiting)
 
 
+async def test_conversations_without_answers_leave_a_slot_to_the_others(server: ScriptedServer) -> None:
+    policy = replace(POLICY, retry_max=30, backoff_s=0.01, backoff_max_s=0.01, timeout_s=3.0, hold_max_s=60.0)
+    async with (
+        client_of(policy, max_inflight=2) as client,
+        hostile_receiver({"x": WITHOUT_STATUS["silence"]}) as silent,
+    ):
+        posts = [Post(f"{silent.url}/x", conversation=f"silent-{number}") for number in range(2)]
+        waiting = [asyncio.create_task(client.exchange(post)) for post in posts]
+        await eventually(lambda: sum(post.made for post in posts) > 2, "both had no answer, and one is sent again")
+        result = await asyncio.wait_for(client.exchange(Post(server.url)), 1.5)
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert result.final
+
+
 async def test_the_hold_counts_from_the_first_attempt_and_not_from_the_wait_for_a_slot(server: ScriptedServer) -> None:
     server.script(Reply(delay_s=0.4))
     async with client_of(replace(POLICY, hold_max_s=0.6), max_inflight=1) as client:
@@ -223,8 +244,8 @@ async def test_the_hold_counts_from_the_first_attempt_and_not_from_the_wait_for_
 
 async def test_an_answer_without_end_is_not_read_to_its_end(server: ScriptedServer) -> None:
     server.script(Reply(200, endless=True))
-    async with client_of() as client:
-        result = await client.exchange(Post(server.url))
+    async with client_of(replace(POLICY, timeout_s=60.0, hold_max_s=60.0)) as client:
+        result = await asyncio.wait_for(client.exchange(Post(server.url)), 20.0)
     assert result.response is not None
     assert len(result.response.body) == 64 * 1024
 

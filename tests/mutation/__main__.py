@@ -1,6 +1,6 @@
 """Take each guard out, one at a time, and see a test turn red.
 
-`python -m tests.mutation [core|source|edges|sinks|worker]` takes one part, or all of them.
+`python -m tests.mutation [core|source|edges|calls|sinks|worker]` takes one part, or all of them.
 
 Works on copies of the sources, and on a Kafka of its own for the tests that need one. Ends with 1 when a mutant survives.
 """
@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from tests.mutation.calls import CALLS
 from tests.mutation.core import GUARDS
 from tests.mutation.edges import EDGES
 from tests.mutation.mutant import Mutant
@@ -22,6 +23,7 @@ PARTS: dict[str, list[Mutant | RowMutant]] = {
     "core": [*GUARDS, *ROW_MUTANTS],
     "source": [*ROWS, *FURTHER],
     "edges": [*EDGES],
+    "calls": [*CALLS],
     "sinks": [*SINKS],
     "worker": [*WORKER],
 }

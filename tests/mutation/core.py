@@ -6,6 +6,8 @@
 from tests.mutation.mutant import Mutant
 
 CONSULTATIONS = "test_consultations.py test_event_mapping.py"
+PROCESSOR = "tests/unit/streams/test_processor.py"
+LETTERS = "test_dead_letter_sizes.py"
 
 
 def _core(name: str, function: str, old: str, new: str = "False", tests: str = "tests/unit/streams/core") -> Mutant:
@@ -200,25 +202,26 @@ GUARDS = [
         "sizes: of an output",
         "streams:_encoded",
         "len(value) > self._largest",
-        tests="tests/unit/streams/test_processor.py",
+        tests=PROCESSOR,
     ),
-    _core(
+    Mutant(
         "sizes: of a dead letter",
-        "streams:_dead_letter",
-        "not fits(value, key, headers)",
-        tests="tests/unit/streams/test_processor.py",
+        "schemas:fitting",
+        "fits(value, key, headers)",
+        "True",
+        PROCESSOR,
     ),
     _core(
         "sizes: of a state value",
         "streams.state:CachedTable.take_changes",
         "len(data) > self._largest",
-        tests="tests/unit/streams/test_processor.py",
+        tests=PROCESSOR,
     ),
     _core(
         "sizes: one receipt of many",
         "streams:_apply_found_receipts",
         "len(found) > 1",
-        tests="tests/unit/streams/test_processor.py",
+        tests=PROCESSOR,
     ),
     _core(
         "sizes: of a segment",
@@ -227,4 +230,116 @@ GUARDS = [
         "range(0, 1)",
         tests="tests/unit/streams/state",
     ),
+    _core(
+        "sizes: a pointer without a long key",
+        "streams:_dead_letter",
+        "key is None or len(key) > LONGEST_KEY_BYTES",
+        "key is None",
+        PROCESSOR,
+    ),
+    _core("sizes: a key in a pointer is cut", "schemas.dead_letters:pointer", "key[:_LONGEST_KEY]", "key", LETTERS),
+    _core(
+        "sizes: a reason in a pointer is cut",
+        "schemas.dead_letters:pointer",
+        "reason[:LONGEST_MESSAGE]",
+        "reason",
+        LETTERS,
+    ),
+    _core(
+        "dead letters: a reason is cut",
+        "schemas.dead_letters:error_headers",
+        "message[:LONGEST_MESSAGE]",
+        "message",
+        PROCESSOR,
+    ),
+    _core(
+        "dead letters: half a character in a reason",
+        "schemas.dead_letters:error_headers",
+        "str(value).encode(errors='backslashreplace')",
+        "str(value).encode()",
+        LETTERS,
+    ),
+    _core(
+        "dead letters: the newest reason counts",
+        "schemas.dead_letters:error_headers",
+        "not header[0].startswith(PREFIX)",
+        "True",
+        PROCESSOR,
+    ),
+    _core(
+        "state: a value that cannot be encoded",
+        "streams.state:CachedTable.take_changes",
+        "(OverflowError, ValueError, TypeError)",
+        "ZeroDivisionError",
+        PROCESSOR,
+    ),
+    _core(
+        "state: memory goes back to what was written",
+        "streams.state:CachedTable._refused",
+        "self._values.pop(key, None)",
+        "pass",
+        PROCESSOR,
+    ),
+    _core(
+        "state: a full queue of the client loses no change",
+        "streams:Processor.write_changelog",
+        "partition.produce_when_room(topic, change.value, change.key, number)",
+        "pass",
+        PROCESSOR,
+    ),
+    _core("deadlines: one that is later now", "streams:Processor._expire", "due_ms > until_ms", "False", PROCESSOR),
+    _core(
+        "deadlines: one that cannot pass costs itself",
+        "streams:Processor._expire",
+        "self._bury_state(table, key, f'letting its deadline pass: {error}', type(error).__name__, work)",
+        "raise",
+        PROCESSOR,
+    ),
+    _core(
+        "deadlines: a call respects the clock, too",
+        "streams:Processor._expire",
+        "not _is_too_late(output, work.now_ms)",
+        "True",
+        PROCESSOR,
+    ),
+    _core(
+        "sizes: topics that take too little are named",
+        "byoc.topics:too_small",
+        "found[name].max_message_bytes < size",
+        "False",
+        "test_comparison.py",
+    ),
+    _core(
+        "bounds: consultations",
+        "with_consult",
+        "(*was.consults, conversation_identifier)[-MAX_CONSULTS:]",
+        "(*was.consults, conversation_identifier)",
+    ),
+    _core("bounds: uploads", "with_uploads", "(*others, upload)[-MAX_UPLOADS:]", "(*others, upload)"),
+    _core("bounds: results that wait", "_with_orphan", "(*fresh, result)[-MAX_ORPHANS:]", "(*fresh, result)"),
+    _core(
+        "bounds: for how long they wait",
+        "_with_orphan",
+        "result.received_at_ms - each.received_at_ms <= rules.orphan_window_ms",
+        "True",
+    ),
+    _core(
+        "bounds: routing types",
+        "_attempted",
+        "routing_type in counts or len(counts) < MAX_ROUTING_TYPES",
+        "True",
+    ),
+    _core("bounds: decisions", "with_decision", "len(held) >= MAX_DECISIONS", "False", "test_attempts.py"),
+    _core("bounds: moments", "with_moment", "len(request.moments) >= MAX_MOMENTS", "False", "test_attempts.py"),
+    _core(
+        "bounds: participants",
+        "_bounded",
+        "len(people) <= MAX_PARTICIPANTS",
+        "True",
+        "test_bounds.py tests/unit/streams/core/conversation",
+    ),
+    _core(
+        "bounds: no separator in the id of a request", "_request_id", "named is None or '|' in named", "named is None"
+    ),
+    _core("bounds: the interpreter's own depth", "json_value", "RecursionError", "ZeroDivisionError"),
 ]

@@ -46,8 +46,18 @@ EDGES = [
     Mutant(
         "URL: a password may hold a slash",
         "schemas.process:_masked",
-        "_HALF_AN_AUTHORITY.match(shown)",
-        "False",
+        "plain is not None",
+        "plain is not None or '@' not in re.split('[/?#]', other)[0]",
+        "test_text.py",
+    ),
+    Mutant(
+        "URL: an address that is one is shown", "schemas.process:_masked", "plain is not None", "False", "test_text.py"
+    ),
+    Mutant(
+        "URL: an address without a scheme has a password too",
+        "schemas.process:_masked_word",
+        "not (mark and colon)",
+        "True",
         "test_text.py",
     ),
     Mutant(
@@ -155,5 +165,33 @@ EDGES = [
         "told is not None",
         "False",
         "test_open_files.py -k runs_out",
+    ),
+    Mutant(
+        "text: controls are escaped",
+        "schemas.process:one_line",
+        "_CONTROLS.sub(_escaped, text)",
+        "text",
+        "test_text.py",
+    ),
+    Mutant(
+        "explain: a defect costs its line only",
+        "byoc.explain:_explained",
+        "Exception",
+        "ZeroDivisionError",
+        "test_explain.py -k 'defect or odd_one'",
+    ),
+    Mutant(
+        "explain: nothing steers the terminal",
+        "byoc.explain:_json",
+        "map(one_line, text.split('\\n'))",
+        "[text]",
+        "test_explain.py -k steers",
+    ),
+    Mutant(
+        "secrets: none on a command line",
+        "byoc.system:System",
+        "('partner', 'channel', '--port', '0', '--log', str(self.partner_log))",
+        "('partner', 'channel', '--port', '0', '--log', str(self.partner_log), '--secret', secret)",
+        f"{PRIVATE} -k running_system",
     ),
 ]

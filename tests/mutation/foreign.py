@@ -2,6 +2,10 @@
 
 from tests.mutation.mutant import Mutant
 
+FLAT = "test_flat.py -k damage"
+BLOCKS = "test_foreign_schemas.py -k cannot_be_there"
+SCHEMAS = "test_foreign_schemas.py -k refused_at_once"
+
 ROWS = [
     Mutant(
         "events: what nobody foresaw is a dead letter",
@@ -107,5 +111,101 @@ ROWS = [
         "away_s < _EXPIRED_SHARE * self._transaction_timeout_s",
         "False",
         "--timeout 60 test_fencing.py -k stood_still",
+    ),
+    Mutant(
+        "payloads: of numbers of more than 64 bits, too",
+        "schemas.codec.nested:_long",
+        "shift == 63 and data[at] > 1",
+        "False",
+        "test_codec_differential.py",
+    ),
+    Mutant(
+        "payloads: a flag is true or false",
+        "schemas.codec.nested:_value",
+        "flag > 1",
+        "False",
+        "test_foreign_schemas.py -k 'bomb and neither'",
+    ),
+    Mutant(
+        "payloads: a block of more than may be read",
+        "schemas.codec.nested:_block",
+        "count > cursor.values",
+        "False",
+        BLOCKS,
+    ),
+    Mutant(
+        "payloads: a block of more than there is",
+        "schemas.codec.nested:_block",
+        "least > 0 and count > left // least",
+        "False",
+        BLOCKS,
+    ),
+    Mutant(
+        "flat: a length is held against what is left",
+        "schemas.codec.flat:read_fields",
+        "length < 0 or length > len(data) - at",
+        "False",
+        FLAT,
+    ),
+    Mutant(
+        "flat: a length below zero",
+        "schemas.codec.flat:read_fields",
+        "length < 0 or length > len(data) - at",
+        "length > len(data) - at",
+        FLAT,
+    ),
+    Mutant(
+        "flat: a length in a list",
+        "schemas.codec.flat:_read_strings",
+        "length < 0 or length > len(data) - at",
+        "False",
+        FLAT,
+    ),
+    Mutant("flat: a branch that there is", "schemas.codec.flat:read_fields", "branch != 2", "False", FLAT),
+    Mutant("flat: a flag is true or false", "schemas.codec.flat:_read_flag", "flag > 1", "False", FLAT),
+    Mutant(
+        "schemas: no union in a union",
+        "schemas.codec.foreign:_union",
+        "any((part.kind == nested.UNION for part in node.parts))",
+        "False",
+        SCHEMAS,
+    ),
+    Mutant("schemas: a type once", "schemas.codec.foreign:_definition", "full_name in self._named", "False", SCHEMAS),
+    Mutant("schemas: a field once", "schemas.codec.foreign:_texts", "len(set(found)) < len(found)", "False", SCHEMAS),
+    Mutant(
+        "schemas: a size is a length",
+        "schemas.codec.foreign:_definition",
+        "type(size) is not int or not 0 <= size < _LARGE",
+        "False",
+        SCHEMAS,
+    ),
+    Mutant(
+        "schemas: events have records",
+        "schemas.codec.foreign:foreign_record",
+        "node.kind != nested.RECORD",
+        "False",
+        SCHEMAS,
+    ),
+    Mutant("schemas: a type that is defined", "schemas.codec.foreign:_reference", "found is None", "False", SCHEMAS),
+    Mutant(
+        "fencing: a pause of this process is no absence of Kafka",
+        "connectors.kafka:TransactionalProducer._call",
+        "min(clock.monotonic_s() - began_s, _CALL_TIMEOUT_S)",
+        "clock.monotonic_s() - began_s",
+        "test_producer_errors.py -k pause",
+    ),
+    Mutant(
+        "hanging: what a predecessor left open is aborted",
+        "connectors.pubsub:_take_over",
+        "await self._blocking(lambda: producer.abort_hanging(partitions, _KAFKA_TIMEOUT_S))",
+        "pass",
+        "--timeout 60 tests/integration/test_source.py -k crashed_broker",
+    ),
+    Mutant(
+        "metrics: the marker of a gap makes no position young",
+        "connectors.pubsub:SourceMetrics.committed",
+        "any((batch.replay_id for batch in batches))",
+        "True",
+        "test_position_age.py",
     ),
 ]

@@ -7,8 +7,8 @@ ANSWERS = "test_answers.py"
 REPLIES = "test_token_replies.py"
 TOKENS = "test_tokens.py"
 ADDRESSES = "test_addresses.py"
+CONFIGURATION = "test_connector_configuration.py"
 HTTP = "tests/integration/test_sink_http.py -k"
-HOSTILE = "tests/fault/test_hostile_receiver.py -k"
 
 
 def _status(name: str, function: str, old: str, new: str) -> Mutant:
@@ -21,6 +21,18 @@ def _answer(name: str, function: str, old: str, new: str) -> Mutant:
 
 def _login(name: str, function: str, old: str, new: str, tests: str = REPLIES) -> Mutant:
     return Mutant(name, f"connectors.salesforce:{function}", old, new, tests)
+
+
+def _lanes(name: str, function: str, old: str, new: str) -> Mutant:
+    return Mutant(name, f"connectors.sinks.http:Lanes.{function}", old, new, "test_lanes.py")
+
+
+def _config(name: str, function: str, old: str, new: str, tests: str = ADDRESSES) -> Mutant:
+    return Mutant(name, f"connectors.config:{function}", old, new, tests)
+
+
+def _http(name: str, function: str, old: str, new: str, selected: str) -> Mutant:
+    return Mutant(name, f"connectors.sinks.http:HttpClient.{function}", old, new, f"{HTTP} {selected}")
 
 
 SINKS = [
@@ -63,27 +75,14 @@ SINKS = [
         "None",
         f"{HTTP} nobody_needs",
     ),
-    Mutant(
-        "lanes: suspects have a share",
-        "connectors.sinks.http:Lanes.slot",
-        "self._failures.get(conversation, 0)",
-        "0",
-        "test_lanes.py",
-    ),
-    Mutant(
+    _lanes("lanes: suspects have a share", "slot", "self._failures.get(conversation, 0)", "0"),
+    _lanes(
         "lanes: whoever failed least is first",
-        "connectors.sinks.http:Lanes.slot",
+        "slot",
         "(failures, next(self._order), granted)",
         "(0, next(self._order), granted)",
-        "test_lanes.py",
     ),
-    Mutant(
-        "lanes: an answer ends the suspicion",
-        "connectors.sinks.http:Lanes.answered",
-        "self._failures.pop(conversation, None)",
-        "None",
-        "test_lanes.py",
-    ),
+    _lanes("lanes: an answer ends the suspicion", "answered", "self._failures.pop(conversation, None)", "None"),
     Mutant(
         "certificate: refused at the start",
         "connectors.sinks.http:check_certificate",
@@ -139,19 +138,217 @@ SINKS = [
         "(OSError, ValueError, TypeError, jwt.PyJWTError)",
         TOKENS,
     ),
-    Mutant(
+    _config(
         "addresses: a port that there is",
-        "connectors.config:http_url",
+        "http_url",
         "_host_problem(host) or _port_problem(parts)",
         "_host_problem(host)",
-        ADDRESSES,
+    ),
+    _config("addresses: a host", "http_url", "_host_problem(host) or _port_problem(parts)", "_port_problem(parts)"),
+    _config("addresses: no password is shown", "_shown", "without_userinfo(text)", "text"),
+    _config("addresses: nothing that is no part of one", "http_url", "_UNFIT_IN_URL.search(text)", "False"),
+    _config(
+        "addresses: Salesforce's without user and password",
+        "http_url_without_credentials",
+        "'@' in str(value)",
+        "False",
+    ),
+    _config(
+        "addresses: an endpoint is nothing else",
+        "host_and_port",
+        "'@' in text or parts.netloc != text or _UNFIT_IN_URL.search(text)",
+        "False",
+    ),
+    _config(
+        "addresses: an endpoint has a port",
+        "host_and_port",
+        "_host_problem(host) or _port_problem(parts) or (None if parts.port else 'must be host:port')",
+        "_host_problem(host) or _port_problem(parts)",
+    ),
+    _config("settings: no number is endless", "_number", "not math.isfinite(found)", "False", CONFIGURATION),
+    _config(
+        "settings: an item of a reference is not quoted",
+        "_value_of",
+        "problem and isinstance(text, Referenced) and (key.type is Type.LIST)",
+        "False",
+        "test_references.py",
+    ),
+    _status("patience: 400 is final soon", "RECEIVER_STATUSES", "'400': Patience.FINAL_SOON", "'400': Patience.RETRY"),
+    _status("patience: 413 is final soon", "RECEIVER_STATUSES", "'413': Patience.FINAL_SOON", "'413': Patience.RETRY"),
+    _status("patience: success is not configured", "status_list_problem", "item.startswith('2')", "False"),
+    _status(
+        "patience: only statuses and classes",
+        "status_list_problem",
+        "not (_STATUS.fullmatch(item) or _CLASS.fullmatch(item))",
+        "False",
+    ),
+    _status("body: an encoding that does not fit", "decoded", "zlib.error", "ZeroDivisionError"),
+    _status("retry after: the past is now", "retry_after_s", "max(0.0, at_s - now_ms / 1000)", "at_s - now_ms / 1000"),
+    _status(
+        "retry after: a date a day ahead at most",
+        "retry_after_s",
+        "min(max(0.0, at_s - now_ms / 1000), LONGEST_RETRY_AFTER_S)",
+        "max(0.0, at_s - now_ms / 1000)",
+    ),
+    _status("retry after: a date has an end", "retry_after_s", "len(text) > _LONGEST_RETRY_AFTER", "False"),
+    _lanes("lanes: suspects have half", "_grant", "self._suspects_running < allowed", "True"),
+    _lanes(
+        "lanes: an eighth while others wait",
+        "_grant",
+        "self._suspects_most if not self._waiting else self._suspects_own",
+        "self._suspects_most",
+    ),
+    _lanes(
+        "lanes: and that eighth always",
+        "_grant",
+        "self._suspects_most if not self._waiting else self._suspects_own",
+        "self._suspects_most if not self._waiting else 0",
+    ),
+    _lanes("lanes: only so many are remembered", "failed", "len(self._failures) > _REMEMBERED", "False"),
+    _lanes("lanes: who gave up waiting had no slot", "slot", "granted.done() and (not granted.cancelled())", "True"),
+    _answer(
+        "answer: a body may be deep",
+        "_UNREADABLE",
+        "(msgspec.MsgspecError, RecursionError, ValueError)",
+        "(msgspec.MsgspecError, ValueError)",
+    ),
+    _answer("answer: words are cut", "_message", "text[:_MESSAGE_CHARACTERS]", "text"),
+    _answer("answer: an id is whole", "parse", "len(value) <= _ID_CHARACTERS", "True"),
+    _login(
+        "login: what Salesforce does not know passes",
+        "LOGIN_ERRORS",
+        "'unknown_error': LoginError(retried=True)",
+        "'unknown_error': LoginError(retried=False)",
+    ),
+    _login(
+        "login: an error of the server passes",
+        "LOGIN_ERRORS",
+        "'server_error': LoginError(retried=True)",
+        "'server_error': LoginError(retried=False)",
+    ),
+    _login("login: a redirect says what to set", "token_of", "300 <= status < 400", "False"),
+    _login("login: a token fits a header", "token_of", "not _HEADER_WORD.fullmatch(access_token)", "False"),
+    _login("login: an instance is an address", "token_of", "_INSTANCE.fullmatch(instance_url)", "instance_url"),
+    _login("login: the words of an error are cut", "_words", "text[:_REASON_CHARACTERS]", "text"),
+    _login(
+        "login: a reply has an end",
+        "TokenSource._fetch",
+        "len(reply) == _REPLY_BYTES",
+        "False",
+        f"{TOKENS} -k without_end",
+    ),
+    _login(
+        "login: a refused certificate is named",
+        "TokenSource._fetch",
+        "aiohttp.ClientConnectorCertificateError",
+        "ZeroDivisionError",
+        f"{TOKENS} -k certificate",
+    ),
+    _login(
+        "login: no user out of a .netrc file",
+        "TokenSource._fetch",
+        "cookie_jar=aiohttp.DummyCookieJar()",
+        "trust_env=True",
+        f"{TOKENS} -k netrc",
+    ),
+    _login(
+        "login: what is no private key says what it is",
+        "_said_of_key",
+        "pattern.search(key)",
+        "False",
+        f"{TOKENS} -k private_key",
+    ),
+    _login(
+        "login: no password in an error",
+        "_asking",
+        "without_userinfo(login.login_url)",
+        "login.login_url",
+        f"{TOKENS} -k password_in",
     ),
     Mutant(
-        "addresses: a host",
-        "connectors.config:http_url",
-        "_host_problem(host) or _port_problem(parts)",
-        "_port_problem(parts)",
-        ADDRESSES,
+        "held: bytes count, too",
+        "connectors.sinks.engine:Dispatcher.full",
+        "self._buffered_bytes >= self._limits.max_buffered_bytes",
+        "False",
+        "test_dispatcher.py -k large_records",
     ),
-    Mutant("addresses: no password is shown", "connectors.config:_shown", "masked(text)", "text", ADDRESSES),
+    _status(
+        "patience: what a proxy says is repeated",
+        "StatusRules.final",
+        "frozenset(statuses_with(Patience.FINAL))",
+        "frozenset({'410', '4xx'})",
+    ),
+    _status(
+        "patience: a status counts before its class",
+        "StatusRules.patience",
+        "(str(status), f'{status // 100}xx')",
+        "(f'{status // 100}xx', str(status))",
+    ),
+    _status("patience: success is success", "StatusRules.patience", "is_success(status)", "False"),
+    Mutant(
+        "patience: few attempts have an end",
+        "connectors.sinks.webhook:_DeliveryRequest.judge",
+        "self._final_soon >= FEW_ATTEMPTS",
+        "False",
+        "tests/integration/test_webhook_statuses.py",
+    ),
+    _http(
+        "attempts: the last that is allowed",
+        "_attempts",
+        "self._policy.retry_max + 1",
+        "self._policy.retry_max",
+        "last_attempt",
+    ),
+    _http(
+        "attempts: one without an answer is waited for",
+        "_unanswered",
+        "Verdict.RETRY",
+        "Verdict.RETRY_AT_ONCE",
+        "right_after",
+    ),
+    _http(
+        "attempts: redirects are not followed", "_send", "allow_redirects=False", "allow_redirects=True", "redirects"
+    ),
+    _http(
+        "attempts: none outlives what it is for",
+        "_send",
+        "min(self._policy.timeout_s, left_s)",
+        "self._policy.timeout_s",
+        "cut_off",
+    ),
+    _http(
+        "lanes: no answer makes a suspect",
+        "_unanswered",
+        "self._lanes.failed(request.conversation)",
+        "pass",
+        "leave_a_slot",
+    ),
+    Mutant(
+        "body: one without end is not read to its end",
+        "connectors.sinks.http:read_answer",
+        "len(answer.body) == BODY_BYTES",
+        "False",
+        f"{HTTP} without_end",
+    ),
+    Mutant(
+        "certificate: a host that does not exist is as final",
+        "connectors.sinks.http:never_reachable",
+        "isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME",
+        "False",
+        f"{HTTP} permanent",
+    ),
+    Mutant(
+        "producer: a fatal error is told to all who wait",
+        "connectors.kafka:IdempotentProducer._serve",
+        "self._lose(error)",
+        "pass",
+        "test_sink_producer.py",
+    ),
+    Mutant(
+        "producer: after a fatal error nothing is taken",
+        "connectors.kafka:IdempotentProducer.send",
+        "self._lost is not None",
+        "False",
+        "test_sink_producer.py",
+    ),
 ]

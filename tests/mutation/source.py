@@ -6,6 +6,7 @@ from tests.mutation.mutant import Mutant
 FAILURES = "--timeout 30 test_source_failures.py -k"
 KILLS = "--timeout 60 test_source_kills.py -k"
 CASES = "test_protocol_cases.py"
+FAULTS = "test_pubsub_faults.py"
 
 ROWS = [
     Mutant(
@@ -13,7 +14,7 @@ ROWS = [
         "connectors.pubsub:_watchdog_due_s",
         "self._heard_s + self.policy.watchdog_s",
         "None",
-        f"{FAILURES} falls_silent",
+        f"{CASES} -k silence_beyond",
     ),
     Mutant(
         "row 1: pings have a time-out of their own",
@@ -48,7 +49,7 @@ ROWS = [
         "connectors.pubsub:TransactionWriter._write",
         "await loop.run_in_executor(self._thread, self._commit_and_begin)",
         "self._commit_and_begin()",
-        f"{FAILURES} while_kafka_hangs",
+        "test_transaction_writer.py",
     ),
     Mutant(
         "row 4: a lost position ends the task",
@@ -69,7 +70,7 @@ ROWS = [
         "connectors.pubsub:_rule",
         "not code and status == 'INVALID_ARGUMENT' and (_REPLAY_TEXT in details.lower())",
         "status == 'INVALID_ARGUMENT'",
-        f"{FAILURES} not_about_the_replay_id",
+        f"{FAULTS} -k never_taken_for",
     ),
     Mutant(
         "row 7: the code decides before the status",
@@ -83,7 +84,7 @@ ROWS = [
         "connectors.pubsub:_open",
         "self._preset if replay_id is None else ReplayPreset.CUSTOM",
         "ReplayPreset.LATEST",
-        f"{FAILURES} 'whatever_way and new'",
+        f"{CASES} -k any_other_failure",
     ),
     Mutant(
         "row 9: a stream that is replaced is closed",
@@ -97,7 +98,7 @@ ROWS = [
         "connectors.pubsub:_live",
         "self._reconnect('ended', 0.0, now_s, jitter)",
         "self._stop()",
-        f"{FAILURES} 'whatever_way and order'",
+        f"{CASES} -k ends_in_order",
     ),
     Mutant(
         "row 11: a batch is written whole or not at all",
@@ -111,7 +112,7 @@ ROWS = [
         "connectors.pubsub:_room",
         "max(0, self.policy.max_inflight_events - self.position.inflight_events)",
         "self.policy.max_inflight_events",
-        "--timeout 60 test_source_and_kafka.py -k memory",
+        f"{CASES} -k not_durable",
     ),
     Mutant(
         "row 13: an outage of schemas gives no event up",
@@ -125,7 +126,7 @@ ROWS = [
         "connectors.pubsub:_unreadable",
         "replay_id != self._blocked_at",
         "True",
-        f"{FAILURES} stays_unreadable",
+        f"{CASES} -k per_position",
     ),
     Mutant(
         "row 15: each event by its own schema",
@@ -168,7 +169,7 @@ ROWS = [
         "connectors.pubsub:_BY_STATUS",
         '"UNAVAILABLE": Rule(action=Action.RETRY)',
         '"UNAVAILABLE": Rule(action=Action.FAIL)',
-        f"{FAILURES} want_of_credit",
+        FAULTS,
     ),
     Mutant(
         "row 20: requests are written as they come",
@@ -217,7 +218,7 @@ ROWS = [
         "connectors.pubsub:_received",
         "fetched.latest_replay_id != self.position.resume",
         "self.position.resume is not None",
-        f"{FAILURES} pinned",
+        f"{CASES} -k first_position_of_a_fresh",
     ),
     Mutant(
         "row 24: a limit is stayed away from",
@@ -246,7 +247,7 @@ ROWS = [
         "connectors.pubsub:_take_over",
         "settings.transactional_id",
         "f'{settings.transactional_id}-{clock.now_ms()}'",
-        f"{KILLS} stood_still",
+        "--timeout 60 tests/integration/test_source.py -k predecessor_cannot",
     ),
     Mutant(
         "row 27: attempts are counted until a response comes",
@@ -327,6 +328,27 @@ FURTHER = [
         "self._tries += 1",
         "pass",
         CASES,
+    ),
+    Mutant(
+        "dead letters: a record that is too large becomes one",
+        "connectors.pubsub:BatchConverter.convert",
+        "_too_large(record)",
+        "False",
+        "test_batch_conversion.py",
+    ),
+    Mutant(
+        "dead letters: what fits no record is pointed to",
+        "schemas:fitting",
+        "fits(value, key, headers)",
+        "True",
+        "tests/unit/connectors/pubsub/converters/test_dead_letters.py tests/unit/connectors/sinks/engine/test_dead_letters.py",
+    ),
+    Mutant(
+        "dead letters: a change's description is bounded",
+        "connectors.pubsub:RawConverter.convert",
+        "size > _LONGEST_DESCRIPTION",
+        "False",
+        "test_batch_conversion.py -k description",
     ),
     *foreign.ROWS,
 ]

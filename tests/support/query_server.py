@@ -8,7 +8,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 
 from schemas.topics import Topics
 from streams.core.model.rules import Rules
-from streams.core.model.step import Step
+from streams.core.model.step import CONVERSATIONS, Step
 from streams.metrics import Metrics
 from streams.runtime.app import ExactlyOnceApp
 from streams.runtime.consumer import partition_of
@@ -45,6 +45,12 @@ class QueryServer:
         """Give all partitions away, as a rebalance does."""
         await self._app.partitions.release(set(range(PARTITIONS)))
 
+    async def hand_over_to(self, url: str) -> None:
+        """Give all partitions to the worker at `url`, and know it as their owner, as after a rebalance."""
+        await self.lose_all()
+        owned = {Topics().changelog(CONVERSATIONS): list(range(PARTITIONS))}
+        self._app.assignor.changelog_distribution = {url: owned}
+
 
 @asynccontextmanager
 async def query_server(rules: Rules) -> AsyncIterator[QueryServer]:
@@ -66,3 +72,4 @@ async def query_server(rules: Rules) -> AsyncIterator[QueryServer]:
     application = await app.web.wsgi()
     async with TestServer(application) as server, ClientSession(connector=TCPConnector(limit=0)) as session:
         yield QueryServer(app, tables, server, session)
+        await app.http_client.close()

@@ -47,14 +47,36 @@ def interaction_task(
     bootstrap_servers: str, topics: Topics, simulator: RunningSimulator, api_url: str | None = None, **keys: str
 ) -> Task:
     """The task of an Interaction Service sink that logs in at the simulator and calls it, or `api_url`."""
+    return interaction_task_at(
+        bootstrap_servers,
+        topics,
+        api_url=api_url or f"{simulator.http_url}/api/v1",
+        login_url=simulator.http_url,
+        client_id=simulator.client_id,
+        client_secret=simulator.client_secret,
+        **keys,
+    )
+
+
+def interaction_task_at(  # what a process of its own is told
+    bootstrap_servers: str,
+    topics: Topics,
+    *,
+    api_url: str,
+    login_url: str,
+    client_id: str,
+    client_secret: str,
+    **keys: str,
+) -> Task:
+    """The task of an Interaction Service sink with these addresses and credentials."""
     config = {
         "name": f"{topics.prefix}-interaction",
         "connector.class": "connectors.sinks.InteractionSink",
-        "salesforce.api.url": api_url or f"{simulator.http_url}/api/v1",
+        "salesforce.api.url": api_url,
         "salesforce.authorization.context": "Demo_Channel",
-        "salesforce.login.url": simulator.http_url,
-        "salesforce.client.id": simulator.client_id,
-        "salesforce.client.secret": simulator.client_secret,
+        "salesforce.login.url": login_url,
+        "salesforce.client.id": client_id,
+        "salesforce.client.secret": client_secret,
         "retry.backoff.s": "0.02",
         "retry.backoff.max.s": "0.2",
         **{name.replace("_", "."): value for name, value in keys.items()},

@@ -43,12 +43,12 @@ def sink_keys(transport: ConfigDef) -> ConfigDef:
 
 
 def sink_settings(
-    name: str, values: Values, topics: Topics, *, class_name: str, default_topic: str, output_topic: str
+    name: str, values: Values, topics: Topics, *, class_name: str, default_topic: str, output_topics: tuple[str, ...]
 ) -> SinkSettings:
     """The settings of a connector's tasks.
 
     `topics` are the project's own for the worker's prefix, `class_name` is what the dead letters say, `default_topic`
-    is read when the configuration names none, and `output_topic` is what the sink writes to.
+    is read when the configuration names none, and `output_topics` are what the sink writes to.
     """
     tolerated = values.string("errors.tolerance") == "all"
     dead_letter_topic = values.optional_string("errors.deadletterqueue.topic.name") or topics.dead_letters
@@ -57,7 +57,7 @@ def sink_settings(
         group_id=f"connect-{name}",  # as Kafka Connect names a sink's group, so its tools find it
         class_name=class_name,
         topics=values.strings("topics") if values.given("topics") else (default_topic,),
-        output_topics=(output_topic,),
+        output_topics=output_topics,
         limits=Limits(
             max_buffered=values.integer("max.buffered"),
             max_buffered_bytes=values.integer("max.buffered.bytes"),

@@ -112,6 +112,7 @@ class Dispatcher:
         """These partitions are read by this task from now on."""
         for partition in partitions:
             self._prefixes[partition] = AcknowledgedPrefix()
+        self._sink.assigned(partitions)
 
     def offer(self, records: Sequence[ConsumedRecord]) -> None:
         """Take records in the order in which they were read. Those of partitions that are not assigned are left out."""
@@ -220,8 +221,7 @@ class Dispatcher:
         if error is not None:
             self._fail(error)
             return
-        if self._prefixes.get(partition) is held.prefix:
-            held.prefix.complete(held.record.offset)
+        held.prefix.complete(held.record.offset)  # of the assignment it was read in, which may be over: no harm then
         self._unbuffer(held)
         self._unacknowledged[partition] -= 1
         self._acknowledgement.set()

@@ -6,10 +6,11 @@ returns as outputs is acknowledged by Kafka before the record's offset may be co
 dead letter.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from connectors.kafka.consumed import ConsumedRecord, OutputRecord
+from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
 from schemas.dead_letters import Stage
 
 
@@ -49,6 +50,13 @@ class Sink(Protocol):
 
     async def open(self) -> None:
         """Called once before the first record. Raises `TerminalError` when the sink cannot work as configured."""
+        ...
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """These partitions come to this task: their records follow, from the committed offsets on.
+
+        Called for each assignment, also of partitions that the task had before, and before their first `put`.
+        """
         ...
 
     async def put(self, record: ConsumedRecord) -> Outcome:

@@ -96,6 +96,13 @@ class HttpRequest(Protocol):
         """What to do after this response. Called once per attempt that got one."""
         ...
 
+    def not_connected(self) -> None:
+        """The attempt ended before there was a connection: nothing of it was sent.
+
+        An attempt that ends with neither this nor `judge` may have had its effect.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -241,6 +248,8 @@ class HttpClient:
                 progress.problem = str(error)
                 return Verdict.RETRY, error.retry_after_s
             except (aiohttp.ClientError, OSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    request.not_connected()
                 return self._unanswered(request, progress, _words_for(error), never_reachable(error))
         return self._judge(request, progress, response), response.retry_after_s
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from connectors.config.addresses import masked
 from connectors.errors import TerminalError
+from schemas.process.text import without_userinfo
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class ServerName:
     def problem(self, url: str, why: str) -> str:
         """The text of the error: setting, value, reason, remedy."""
         remedy = "check the host name" if why == NO_SUCH_HOST else self.remedy
-        return f"reaching {masked(url)} ({self.setting}): {why}; {remedy}, then restart the task"
+        return f"reaching {without_userinfo(url)} ({self.setting}): {why}; {remedy}, then restart the task"
 
 
 NO_SUCH_HOST = "there is no such host"
@@ -71,5 +71,5 @@ async def check_certificate(url: str, trusted: ssl.SSLContext | bool, server: Se
         why = never_reachable(error)
         if why is not None and why != NO_SUCH_HOST:
             raise TerminalError(server.problem(url, why)) from error
-        extra = {"setting": server.setting, "url": masked(url), "error": why or type(error).__name__}
+        extra = {"setting": server.setting, "url": without_userinfo(url), "error": why or type(error).__name__}
         log.warning("server did not answer at the start", extra=extra)

@@ -132,9 +132,9 @@ def _value(raw: msgspec.Raw) -> object:
 
 
 def _text(raw: msgspec.Raw) -> str | None:
-    """The text of a field, in characters that can be written; None for anything else."""
+    """The text of a field; None for anything else. It can be written: msgspec refuses half a character."""
     value = _value(raw)
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+    return value if isinstance(value, str) else None
 
 
 def _flag(raw: msgspec.Raw) -> bool | None:

@@ -88,7 +88,7 @@ class WebhookSink:
             topics,
             class_name="connectors.sinks.WebhookSink",
             default_topic=topics.deliveries,
-            output_topic=receipts_topic,
+            output_topics=(receipts_topic,),
         )
         signer = signer_of(values.password("webhook.secret").reveal())
 

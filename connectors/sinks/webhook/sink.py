@@ -9,13 +9,13 @@ anything else, redirects included, and it is sent again until the bounds of a ho
 worth nothing from then on and is dropped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 from standardwebhooks import Webhook
 
-from connectors.kafka.consumed import ConsumedRecord, OutputRecord
+from connectors.kafka.consumed import ConsumedRecord, OutputRecord, Partition
 from connectors.sinks.engine.port import Done, Dropped, Outcome, Rejected
 from connectors.sinks.http.client import ExchangeResult, HttpClient, HttpResponse, SendForbidden, Verdict
 from connectors.sinks.http.status import FEW_ATTEMPTS, Patience, StatusRules, is_success
@@ -59,6 +59,9 @@ class WebhookPoster:
         """
         self._client = self._make_client()
         await self._client.check(self._url)
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Nothing to do: a delivery has its id, by which the receiver drops a repeat."""
 
     async def put(self, record: ConsumedRecord) -> Outcome:
         """POST one delivery until it has arrived, cannot arrive or has expired.
@@ -170,6 +173,9 @@ class _DeliveryRequest:
                 return Verdict.FINAL if self._final_soon >= FEW_ATTEMPTS else Verdict.RETRY
             case _:
                 return Verdict.FINAL
+
+    def not_connected(self) -> None:
+        """Nothing to do: a repeat is dropped by its id."""
 
 
 def _fits_a_header(text: str) -> bool:

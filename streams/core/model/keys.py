@@ -23,7 +23,7 @@ def routing_key(conversation_id: str, request_id: str) -> str:
 def ids_of_routing_key(key: str) -> tuple[str, str]:
     """The conversation's and the request's id of a key in the table `routing`."""
     if "|" not in key:
-        conversation_id, request_id = key.split(_BETWEEN)
+        conversation_id, _, request_id = key.partition(_BETWEEN)  # once in a key of ours; another names nobody
         return _unescaped(conversation_id), _unescaped(request_id)
     conversation_id, _, request_id = key.rpartition("|")
     return conversation_id, request_id

@@ -18,7 +18,7 @@ from streams.core.model.rules import Rules
 from streams.core.model.state import RoutingResult
 from streams.core.model.step import ROUTING, SEEN
 from streams.metrics import Metrics
-from streams.processor import LARGEST_VALUE_BYTES, Processor
+from streams.processor import LARGEST_VALUE_BYTES, LONGEST_KEY_BYTES, Processor
 from streams.runtime.batches import Batch
 from streams.runtime.partition import CommitTimes, OwnedPartition
 from streams.runtime.records import TopicPartition
@@ -243,6 +243,16 @@ def test_a_dead_letter_that_would_not_fit_points_to_its_record(
     assert found["__connect.errors.offset"] == b"7"
     assert "own" not in found
     assert len(rig.sent(TOPICS.deliveries)) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [pytest.param(LONGEST_KEY_BYTES, True, id="an id"), pytest.param(LONGEST_KEY_BYTES + 1, False, id="longer")],
+)
+def test_a_pointer_goes_without_a_key_that_is_longer_than_any_id(rig: Rig, size: int, kept: bool) -> None:
+    key = b"k" * size
+    rig.apply(Fetched(TOPICS.events, b"x" * LARGEST_CONTENT_BYTES, key=key))
+    assert [found for topic, found, _ in rig.producer.open if topic == TOPICS.dead_letters] == [key if kept else None]
 
 
 def test_one_receipt_out_of_bounds_does_not_cost_those_beside_it(rig: Rig) -> None:

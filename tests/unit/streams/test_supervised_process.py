@@ -177,6 +177,20 @@ class Told:
             time.sleep(0.02)
 
 
+def test_a_worker_that_is_ended_by_the_signal_is_told_as_shells_tell_it(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+
+    def stop() -> None:
+        appears(ready)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    worker = f"import pathlib, time; pathlib.Path({str(ready)!r}).write_text('x'); time.sleep(60)"
+    assert Supervisor(script(worker)).run() == 128 + signal.SIGTERM
+    stopping.join()
+
+
 def test_a_signal_while_no_worker_runs_ends_with_0(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     starts = tmp_path / "starts"
 

@@ -168,6 +168,13 @@ def test_the_content_is_shown_in_its_shape() -> None:
     }
 
 
+def test_no_text_steers_the_terminal() -> None:
+    ran = CliRunner().invoke(main, ["explain"], input=message("a\x9bb\u2028c\u202ed").payload)
+    assert ran.exit_code == 0
+    assert "a\\u009bb\\u2028c\\u202ed" in ran.output
+    assert all(character.isprintable() or character == "\n" for character in ran.output)
+
+
 ODD_OPTION = static_body({"formatType": "Text", "text": "x"})
 ODD_OPTION["abstractMessage"] = {
     "messageType": "ChoicesMessage",

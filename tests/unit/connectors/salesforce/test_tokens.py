@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -330,6 +331,33 @@ async def test_the_proxy_of_the_environment_still_counts(monkeypatch):
     monkeypatch.setenv("no_proxy", "inside.example")
     assert network.proxy_for("https://org.my.salesforce.com/x") == "http://proxy:3128"
     assert network.proxy_for("https://inside.example/x") is None
+
+
+async def test_a_reply_without_end_is_read_to_its_bound():
+    async def answer(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" " * 8_192)
+                await asyncio.sleep(0.001)
+        return response
+
+    app = web.Application()
+    app.router.add_post(TOKEN_PATH, answer)
+    async with TestServer(app) as here:
+        source = TokenSource(credentials(str(here.make_url("/"))), timeout_s=5.0)
+        with pytest.raises(TerminalError, match="is no token reply"):
+            await source.token()
+        await source.close()
+
+
+async def test_no_error_shows_a_password_in_the_login_url(unused_tcp_port):
+    source = TokenSource(credentials(f"http://us3r:w0rd@127.0.0.1:{unused_tcp_port}"))
+    with pytest.raises(RetriableError) as caught:
+        await source.token()
+    await source.close()
+    assert "w0rd" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [400, 503])

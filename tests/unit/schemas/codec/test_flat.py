@@ -79,9 +79,12 @@ def test_both_make_the_same_of_any_bytes(data: bytes, kinds: list[int]) -> None:
         pytest.param(b"\x01", flat.STRING, id="a negative length"),
         pytest.param(b"\x08abc", flat.STRING, id="a string that is cut off"),
         pytest.param(b"", flat.LONG, id="nothing"),
-        pytest.param(b"\x04", flat.LONG + flat.NULLABLE, id="a branch that is not there"),
+        pytest.param(b"\x04\x02", flat.LONG + flat.NULLABLE, id="a branch that is not there"),
+        pytest.param(b"\x02", flat.BOOLEAN, id="neither true nor false"),
         pytest.param(b"\x00" * 7, flat.DOUBLE, id="half a number"),
         pytest.param(b"\x02\x08a", flat.STRINGS, id="a string of an array that is cut off"),
+        pytest.param(b"\x02\x01\x00\x00\x00", flat.STRINGS, id="a string of an array with a negative length"),
+        pytest.param(b"\xff" * 9 + b"\x01\x00\x00", flat.STRINGS, id="a block of -2^63 strings"),
     ],
 )
 def test_damage_is_told(form: ModuleType, data: bytes, kind: int) -> None:

@@ -381,7 +381,7 @@ def test_any_other_failure_keeps_the_position():
     for fault in (OUTAGE, UNCLEAR, REFUSED):
         machine.fail(fault)
         (opening,) = only(machine.retry(), OpenStream)
-        assert opening.replay_id == b"kept"
+        assert (opening.preset, opening.replay_id) == (ReplayPreset.CUSTOM, b"kept")
 
 
 # -- keepalives

@@ -47,6 +47,8 @@ class GatedSink:
 
     async def open(self) -> None: ...
 
+    def assigned(self, partitions: Sequence[Partition]) -> None: ...
+
     async def put(self, record: ConsumedRecord) -> Outcome:
         self.started.append(record.offset)
         return await self.gates[record.offset]

@@ -74,6 +74,40 @@ async def test_suspects_get_a_turn_though_others_wait_without_end() -> None:
         await asyncio.gather(*others)
 
 
+async def test_suspects_have_an_eighth_while_others_wait() -> None:
+    lanes, order, done = Lanes(16), list[str](), asyncio.Event()
+    suspects = [f"s{number}" for number in range(4)]
+    for each in suspects:
+        lanes.failed(each)
+
+    async def attempt(conversation: str) -> None:
+        async with lanes.slot(conversation):
+            order.append(conversation)
+            await done.wait()
+
+    async with AsyncExitStack() as stack:
+        for number in range(16):
+            await stack.enter_async_context(lanes.slot(f"c{number}"))
+        others = [f"d{number}" for number in range(20)]
+        waiting = [asyncio.create_task(attempt(each)) for each in (*suspects, *others)]
+        await asyncio.sleep(0)
+        assert order == []
+    await asyncio.sleep(0.01)
+    assert (len(order), sum(each in suspects for each in order)) == (16, 2)
+    done.set()
+    await asyncio.wait_for(asyncio.gather(*waiting), 1)
+
+
+async def test_only_so_many_suspects_are_remembered() -> None:
+    lanes = Lanes(2)
+    for number in range(10_001):
+        lanes.failed(f"s{number}")
+    async with AsyncExitStack() as stack:
+        assert await entered(lanes, stack, "s10000")
+        assert await entered(lanes, stack, "s0"), "the longest unseen is no suspect any more"
+        assert not await entered(lanes, stack, "s1")
+
+
 async def _hold(lanes: Lanes, conversation: str) -> None:
     async with lanes.slot(conversation):
         await asyncio.sleep(0)

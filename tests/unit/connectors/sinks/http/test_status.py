@@ -44,6 +44,7 @@ def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ob
         pytest.param("Sun Nov  6 08:50:07 1994", 30.0, id="date of asctime, which is UTC"),
         pytest.param("Sun, 06 Nov 1994 08:49:00 GMT", 0.0, id="date that has passed"),
         pytest.param("Sun, 06 Nov 2094 08:49:00 GMT", LONGEST_RETRY_AFTER_S, id="date in a hundred years"),
+        pytest.param("Sun, 06 Nov 1994 08:50:07 GMT" + " x" * 60, None, id="more than a date"),
         pytest.param("soon", None, id="neither"),
         pytest.param("-5", None, id="negative"),
         pytest.param("1e400", None, id="no number of HTTP"),

@@ -37,6 +37,8 @@ from connectors.sinks.interaction.answers import Meaning, ServiceAnswer, meaning
             Meaning.REJECTED,
             id="too deep to be read: the status decides",
         ),
+        pytest.param(503, b'{"code":%d}' % 2**31, Meaning.RETRY, id="so does one just beyond 32 bits"),
+        pytest.param(503, b'{"code":%d}' % (2**31 - 1), Meaning.REJECTED, id="the largest code decides"),
         pytest.param(202, b'{"success":false}', Meaning.REJECTED, id="2xx can say no"),
         pytest.param(
             202,
@@ -82,6 +84,22 @@ def test_the_record_ids_of_an_answer_are_kept_and_nothing_else_of_it() -> None:
     body = b'{"success":true,"agentWorkId":"0Bz1","psrId":"0JR1","workItemId":7,"contextParamMap":{"userId":"005"}}'
     assert dict(parse(body).ids) == {"psrId": "0JR1", "agentWorkId": "0Bz1"}
     assert parse(b'{"success":true,"psrId":null,"agentWorkId":""}').ids == ()
+
+
+def test_words_are_cut_and_an_id_is_whole_or_left_out() -> None:
+    said = "a" * 1_999 + "é" * 9
+    body = {
+        "success": False,
+        "errorDetail": {"code": 10018, "message": said},
+        "psrId": "p" * 255,
+        "agentWorkId": "w" * 256,
+    }
+    assert parse(json.dumps(body).encode()) == ServiceAnswer(
+        success=False, code=10018, message=said[:2_000], ids=(("psrId", "p" * 255),)
+    )
+    found = parse(json.dumps({"message": {"text": said}}).encode()).message
+    assert found is not None
+    assert len(found) == 2_000
 
 
 _WORD = st.text(max_size=20) | st.integers() | st.floats() | st.booleans() | st.none() | st.just("9" * 5000)

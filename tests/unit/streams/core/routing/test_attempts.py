@@ -6,6 +6,7 @@ import pytest
 
 from schemas.records import OutboundEvent
 from streams.core.model.rules import Rules
+from streams.core.model.state import MAX_DECISIONS, MAX_MOMENTS
 from streams.core.routing.attempts import attempts_of
 from tests.support.domain import (
     REP,
@@ -267,3 +268,12 @@ def test_who_joins_seats_the_request_that_was_declined_and_not_one_for_a_contact
     partition.read(session("Ended", at=8 * SECOND))
     assert [partition.request(each).state for each in ("outside", "r1")] == ["DONE", "SEATED"]
     assert partition.outcome_words() == ["routed", "routed"]
+
+
+def test_decisions_and_declines_of_one_request_are_bounded() -> None:
+    partition = claimed()
+    for number in range(MAX_DECISIONS + 4):
+        partition.read(decision(user_id=OTHER, decision_id=f"more-{number}", at=3 * SECOND + number))
+        partition.read(declined(at=4 * SECOND + number))
+    request = partition.request("r1")
+    assert (len(request.decisions), len(request.moments)) == (MAX_DECISIONS, MAX_MOMENTS)

@@ -298,11 +298,12 @@ def test_open_requests_are_bounded_and_the_oldest_goes() -> None:
     assert partition.outcome_words() == ["timed_out"] * (MAX_OPEN_REQUESTS + 1)
 
 
-def test_results_of_one_request_are_bounded() -> None:
+@pytest.mark.parametrize("later", ["None", "RoutingError"])
+def test_results_of_one_request_are_bounded(later: str) -> None:
     partition = Partition()
     partition.read(requested("r1"))
     for index in range(MAX_RESULTS + 2):
-        partition.read(result("None" if index == 0 else "RoutingError", at=SECOND + index, entry_id=f"x{index}"))
+        partition.read(result("None" if index == 0 else later, at=SECOND + index, entry_id=f"x{index}"))
     assert len(partition.request("r1").results) <= MAX_RESULTS
 
 
