@@ -184,7 +184,7 @@ def test_a_worker_that_is_ended_by_the_signal_is_told_as_shells_tell_it(tmp_path
         appears(ready)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    stopping = threading.Thread(target=stop)
+    stopping = threading.Thread(target=stop, daemon=True)
     stopping.start()
     worker = f"import pathlib, time; pathlib.Path({str(ready)!r}).write_text('x'); time.sleep(60)"
     assert Supervisor(script(worker)).run() == 128 + signal.SIGTERM
