@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from bench.errors import MeasurementError
 from bench.events import entry_event
 from bench.following import Observation, follow
-from bench.kafka import BY_KEY, GroupProgress, Record, write
+from bench.kafka import BY_KEY, CommittedEnds, GroupProgress, Record, write
 from bench.rates import Sample, pace_of
 from bench.results import Result
 from bench.setting import PARTITIONS, Bench, now_ms
@@ -50,7 +50,8 @@ def _run(bench: Bench, name: str, count: int, length: int) -> list[Observation]:
     progress = GroupProgress(bench.bootstrap_servers, topics.app_id, topics.events, PARTITIONS)
     try:
         with bench.streams_worker(name, topics) as worker:
-            return follow(worker, progress.offsets, until=count)
+            ends = CommittedEnds(bench.bootstrap_servers, topics.events, PARTITIONS)
+            return follow(worker, progress.offsets, until=count, ends=ends.offsets)
     finally:
         progress.close()
 

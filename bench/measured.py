@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,8 @@ from byoc.system.with_parent import with_parent
 
 READY_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
+METRICS_TIMEOUT_S = 5.0
+RECORDS_METRIC = "byoc_streams_records_total"
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -93,6 +96,20 @@ class Measured:
     def output(self) -> str:
         """Return all that it has written."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def counted(self) -> str:
+        """Return the input records that it says it has taken, or why it does not say: for an error message."""
+        address = next(
+            (line.split("http=")[1].split()[0] for line in self.output().splitlines() if "http=" in line), None
+        )
+        if address is None:
+            return "no address to ask"
+        try:
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=METRICS_TIMEOUT_S) as answer:
+                metrics = answer.read().decode()
+        except OSError as failure:
+            return f"no answer from {address}: {failure}"
+        return next((line for line in metrics.splitlines() if line.startswith(RECORDS_METRIC)), "no such metric")
 
     def last_words(self) -> str:
         """Return the end of its output, for an error message."""

@@ -76,15 +76,19 @@ def _filled(bench: Bench, count: int) -> Filled:
             yield played.key, played.value, BY_KEY
 
     write(bench.bootstrap_servers, topics.events, records())
+    written = sum(CommittedEnds(bench.bootstrap_servers, topics.events, PARTITIONS).offsets().values())
+    if written != count:
+        raise MeasurementError(f"filling {topics.events}: it has {written} of {count} records, all were acknowledged")
     return Filled(topics, count, frozenset(delivered))
 
 
 def _run(bench: Bench, worker: Measured, filled: Filled, topics: Topics, *, exactly_once: bool) -> Pace:
     before = CommittedEnds(bench.bootstrap_servers, topics.deliveries, PARTITIONS).offsets()
     progress = GroupProgress(bench.bootstrap_servers, topics.app_id, topics.events, PARTITIONS)
+    ends = CommittedEnds(bench.bootstrap_servers, topics.events, PARTITIONS)
     try:
         with worker:
-            seen = follow(worker, progress.offsets, until=filled.count)
+            seen = follow(worker, progress.offsets, until=filled.count, ends=ends.offsets)
     finally:
         progress.close()
     _check(bench, topics, before, filled.delivered, exactly_once=exactly_once)

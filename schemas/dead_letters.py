@@ -17,7 +17,9 @@ PREFIX: Final = "__connect.errors."
 # A header must not make the letter larger than its topic takes; a reason with its remedy has at most 400 characters.
 LONGEST_MESSAGE: Final = 1_000
 POINTER_HEADER: Final = "byoc.dead-letter.pointer"
-_LONGEST_KEY: Final = 1_000  # bytes of a key that a pointer repeats
+LONGEST_KEY_BYTES: Final = 4_104  # of a conversation id; a pointer has no longer key
+_LONGEST_KEY: Final = 1_000  # bytes of a key that a pointer repeats in its value
+_LONGEST_FOUND_BY: Final = 1_000  # bytes of a header by which the record is found
 
 
 class Stage(StrEnum):
@@ -82,6 +84,33 @@ def content_bytes(value: bytes | None, key: bytes | None, headers: Iterable[tupl
         + len(key or b"")
         + sum(len(name.encode()) + len(header or b"") + 10 for name, header in headers)
     )
+
+
+def fitting(
+    value: bytes | None,
+    key: bytes | None,
+    headers: Sequence[tuple[str, HeaderValue]],
+    *,
+    topic: str,
+    partition: int | None,
+    offset: int | None,
+    size: int,
+    reason: str,
+    found_by: Iterable[tuple[str, HeaderValue]] = (),
+) -> tuple[bytes | None, bytes | None, list[tuple[str, HeaderValue]]]:
+    """Value, key and headers of a dead letter: as they are when they fit, else those of a `pointer`.
+
+    A pointer keeps the headers of `found_by`, each cut, and the key when it is an id.
+    """
+    if fits(value, key, headers):
+        return value, key, list(headers)
+    said, about = pointer(
+        topic=topic, partition=partition, offset=offset, key=key, size=size, headers=headers, reason=reason
+    )
+    kept: list[tuple[str, HeaderValue]] = []
+    for name, header in found_by:
+        kept.append((name, header[:_LONGEST_FOUND_BY] if header else header))
+    return said, key if key is None or len(key) <= LONGEST_KEY_BYTES else None, kept + about
 
 
 def pointer(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import uvloop
 from pydantic import ValidationError
 
 from schemas.collector import spare_collector
@@ -114,7 +113,9 @@ def _work(settings: StreamsSettings, log_level: str, *, no_kafka: int) -> None:
 
 def _checked_app(settings: StreamsSettings, web_port: int, no_kafka: int) -> "ExactlyOnceApp":
     """The worker's app, once Kafka has answered and its topics are right."""
-    from streams.app import create_app, needed_topics, written_topics  # noqa: PLC0415  keeps --help fast
+    import uvloop  # noqa: PLC0415  keeps --help fast, and the parent small
+
+    from streams.app import create_app, needed_topics, written_topics  # noqa: PLC0415
     from streams.runtime.errors import BrokerUnreachable, TopicMismatch  # noqa: PLC0415
     from streams.runtime.kafka_client import check_topics  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from typing import Any
 from schemas import records
 from schemas.codec import DecodeError
 from schemas.codec.wire import codec_for
-from schemas.dead_letters import Stage, content_bytes, error_headers, fits, pointer
+from schemas.dead_letters import Stage, content_bytes, error_headers, fitting, pointer
 from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from schemas.topics import Topics
 from streams.core import apply as core
@@ -26,7 +26,6 @@ from streams.state.tables import Tables
 logger = logging.getLogger(__name__)
 
 LARGEST_VALUE_BYTES = LARGEST_CONTENT_BYTES - 8_192  # of an output: its key is an id, with bounds of its own
-LONGEST_KEY_BYTES = 4_104  # of a conversation id; a pointer leaves a longer key out
 Encoded = list[tuple[str, bytes, str]]  # topic, value, key
 
 Decode = Callable[[bytes], Any]  # the record's type is known from its topic only
@@ -249,18 +248,16 @@ class Processor:
             error=type(error).__name__,
             message=str(error),
         )
-        value, key = record.value, record.key
-        if not fits(value, key, headers):
-            value, headers = pointer(
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                key=key,
-                size=content_bytes(value, key, record.headers or ()),
-                headers=headers,
-                reason=str(error),
-            )
-            key = None if key is None or len(key) > LONGEST_KEY_BYTES else key
+        value, key, headers = fitting(
+            record.value,
+            record.key,
+            headers,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            size=content_bytes(record.value, record.key, record.headers or ()),
+            reason=str(error),
+        )
         work.partition.produce_when_room(self._dead_letters, value, key, headers=headers)
         work.counts.append(("dead_lettered", type(error).__name__))
 

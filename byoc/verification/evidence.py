@@ -10,6 +10,7 @@ import msgspec
 from byoc.kafka.read import read_committed
 from byoc.partner.received import Line, read_lines
 from byoc.system.http import get_json
+from connectors.sinks.interaction.journal import Intent, intents
 from schemas import records
 from schemas.codec import decode
 from schemas.topics import Topics
@@ -50,6 +51,7 @@ class Evidence:
     outcomes: list[records.RoutingOutcome]
     calls: list[records.SalesforceCall]
     results: list[records.SalesforceCallResult]
+    attempts: list[Intent]
     dead_letters: int
     received: list[Line]
 
@@ -71,6 +73,7 @@ def gather(simulator_url: str, bootstrap_servers: str, topics: Topics, partner_l
         outcomes=read(topics.routing_outcomes, records.RoutingOutcome),
         calls=read(topics.salesforce_calls, records.SalesforceCall),
         results=read(topics.salesforce_results, records.SalesforceCallResult),
+        attempts=intents(message.value for message in read_committed(bootstrap_servers, topics.salesforce_journal)),
         dead_letters=sum(1 for _ in read_committed(bootstrap_servers, topics.dead_letters)),
         received=read_lines(partner_log.read_bytes()),
     )

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from byoc.verification.entry_types import TypeCount, count_types
 from byoc.verification.evidence import Evidence, Published
-from schemas.records import DeliveryKind, Outcome
+from schemas.records import CallOutcome, DeliveryKind, Outcome, RoutingOutcome
 
 # Which final outcomes agree with Salesforce's conclusion. Where two are allowed, the router's own deadline or refusal
 # and Salesforce's event crossed: both tell the truth, by event time ours came first. Failed is never refused: the call
-# `routingResult` names no request, and such a request was ended by a call that was meant for another one.
+# `routingResult` names no request, and such a request was ended by a call that was meant for another one (`_crossed`).
 AGREEING: dict[str, frozenset[str]] = {
     "routed": frozenset({Outcome.ROUTED}),
     "refused": frozenset({Outcome.REFUSED, Outcome.TIMED_OUT}),
@@ -46,6 +46,7 @@ class Verdict:
     duplicated: list[str] = field(default_factory=list)
     reordered: list[str] = field(default_factory=list)
     leaked: list[str] = field(default_factory=list)
+    crossed: list[str] = field(default_factory=list)  # shown, and no fault of ours
 
     def is_clean(self) -> bool:
         """Say whether nothing was lost, duplicated, reordered or leaked."""
@@ -76,6 +77,7 @@ class Verdict:
     def first_findings(self) -> list[str]:
         """The first findings of each kind, as sentences."""
         kinds = {"lost": self.lost, "duplicated": self.duplicated, "reordered": self.reordered, "leaked": self.leaked}
+        kinds["crossed"] = self.crossed
         return [f"{kind}: {finding}" for kind, found in kinds.items() for finding in found[:SHOWN]]
 
 
@@ -173,7 +175,36 @@ def _judge_routing(evidence: Evidence, verdict: Verdict) -> None:
             verdict.lost.append(f"routing request {request.event_uuid} has no outcome")
         elif request.concluded is None or outcome.outcome not in AGREEING[request.concluded]:
             ours, theirs = outcome.outcome, request.concluded
-            verdict.lost.append(f"routing request {request.event_uuid} ended as {ours}, for Salesforce as {theirs}")
+            found = verdict.crossed if _crossed(outcome, theirs, evidence) else verdict.lost
+            found.append(f"routing request {request.event_uuid} ended as {ours}, for Salesforce as {theirs}")
+
+
+def _crossed(outcome: RoutingOutcome, concluded: str | None, evidence: Evidence) -> bool:
+    """Whether the rep made this request while the refusal of another one was on its way, which then ended this one.
+
+    Only a refusal counts that was attempted once, by the journal, and before the source had this request: there was
+    nothing then that could have said so. A call that was made again, or that left later, is ours to answer for.
+    """
+    if (outcome.outcome, concluded) != (Outcome.FAILED, "refused"):
+        return False
+    received_ms = min(
+        (e.received_at_ms for e in evidence.events if e.event_uuid == outcome.request_event_uuid), default=0
+    )
+    accepted_ms = {
+        each.call_id: each.completed_at_ms for each in evidence.results if each.outcome == CallOutcome.ACCEPTED
+    }
+    for call in evidence.calls:
+        if call.conversation_id != outcome.conversation_id or call.api != "routingResult":
+            continue
+        tried_ms = [each.at_ms for each in evidence.attempts if each.call_id == call.call_id]
+        if (
+            call.request_id != outcome.request_id
+            and len(tried_ms) == 1
+            and tried_ms[0] < received_ms
+            and accepted_ms.get(call.call_id, 0) >= outcome.created_at_ms
+        ):
+            return True
+    return False
 
 
 def _repeated(names: Sequence[Name]) -> list[tuple[Name, int]]:

@@ -21,7 +21,12 @@ from connectors import clock
 from connectors.errors import ConnectorError, RetriableError, TerminalError
 from connectors.kafka.errors import AbortNeeded, Fenced, ProducerLost
 from connectors.kafka.records import Headers, ProducerRecord
-from schemas.kafka_settings import ABORTED_KEY, TRANSACTION_TIMEOUT_MS, transactional_producer
+from schemas.kafka_settings import (
+    ABORTED_KEY,
+    TOPIC_MAX_MESSAGE_BYTES,
+    TRANSACTION_TIMEOUT_MS,
+    transactional_producer,
+)
 from schemas.process.log_lines import KAFKA_CLIENT
 
 log = logging.getLogger(__name__)
@@ -62,9 +67,13 @@ _TERMINAL: Final = frozenset(
         ck.KafkaError.INVALID_TRANSACTION_TIMEOUT,
     }
 )
+_TOO_SMALL: Final = (
+    f"raise max.message.bytes of the topic to {TOPIC_MAX_MESSAGE_BYTES}, as `byoc topics alter` does for all that are"
+    " in the catalogue"
+)
 _REMEDIES: Final = {
-    ck.KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic (2 MB holds the largest event)",
-    ck.KafkaError.RECORD_LIST_TOO_LARGE: "raise max.message.bytes of the topic (2 MB holds the largest event)",
+    ck.KafkaError.MSG_SIZE_TOO_LARGE: _TOO_SMALL,
+    ck.KafkaError.RECORD_LIST_TOO_LARGE: _TOO_SMALL,
     ck.KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topics with 'byoc topics create'",
     ck.KafkaError.INVALID_TRANSACTION_TIMEOUT: "raise transaction.max.timeout.ms of the brokers to 60000",
 }

@@ -5,11 +5,16 @@ with a tab. User and password in URLs are masked in every line; `redact` takes o
 """
 
 import logging
+import sys
+import threading
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Final
 
 from schemas.process.descriptors import ran_out
 from schemas.process.text import one_line, without_userinfo
+
+log = logging.getLogger(__name__)
 
 # The Kafka client's own lines come through this logger and not raw to stderr: each client gets it as `logger`.
 KAFKA_CLIENT: Final = logging.getLogger("librdkafka")
@@ -57,11 +62,31 @@ class FieldFormatter(logging.Formatter):
 def configure(level: str, redact: Callable[[str], str] = str) -> None:
     """Send log lines of this process to stderr, each through `redact`; what was configured before is replaced.
 
+    An exception that ends the process or a thread becomes a log line too, with its trace: its text may be of others.
     Raises `ValueError` for a level that does not exist.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(FieldFormatter(redact))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if sys.excepthook is sys.__excepthook__:  # else somebody collects them, as a test run does
+        sys.excepthook = _log_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _log_uncaught_in_thread
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    log.critical("an exception ended the process", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_in_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
+        told = (ended.exc_type, ended.exc_value, ended.exc_traceback)
+        log.critical(
+            "an exception ended a thread", exc_info=told, extra={"thread_name": getattr(ended.thread, "name", "")}
+        )
 
 
 def as_dictionary(level: str) -> dict[str, Any]:

@@ -9,17 +9,20 @@ from typing import Any, NoReturn
 import faust
 from faust.transport.drivers import TRANSPORTS
 
+from schemas.process.text import one_line
 from streams.runtime.batches import Batches, batches
-from streams.runtime.errors import TransactionLost
+from streams.runtime.errors import StoodStill, TransactionLost
 from streams.runtime.handoff import Handoff
 from streams.runtime.kafka_client import QUEUE_SIZE, KafkaTransactions
 from streams.runtime.partition import CommitTimes, OwnedPartition
 from streams.runtime.partitions import Partitions
+from streams.runtime.standstill import Watch
 from streams.runtime.ticket import Ticket, TicketTopic
 
 TRANSPORTS.aliases["eos"] = "streams.runtime.consumer:Transport"
 
-EXIT_LOST = 7  # this process lost a transaction: fenced by another worker, or the broker gave it up
+# This process lost a transaction (fenced by another worker, or the broker gave it up), or stood still.
+EXIT_LOST = 7
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,13 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
             stream_wait_empty=True,
             **options,
         )
+        # The longest that a step may take: a commit begins `max_open_s` after its first record, and is lost after the
+        # settle time-out. The second one is for what a full machine adds.
+        watch = Watch(self, max_open_s + 2 * settle_timeout_s, end_process)
+
+        @self.task  # type: ignore[untyped-decorator]  # faust has no types
+        async def watch_for_standstill(app: ExactlyOnceApp) -> None:  # noqa: ARG001  Faust passes the app
+            await watch.run()
 
     def _before_commit(self, partition: OwnedPartition) -> None:
         self.before_commit(partition)
@@ -114,9 +124,12 @@ class ExactlyOnceApp(faust.App):  # type: ignore[misc]  # faust has no types
         )
 
 
-def end_process(lost: TransactionLost) -> NoReturn:
+def end_process(lost: TransactionLost | StoodStill) -> NoReturn:
     """End now, without any further commit: memory holds writes that Kafka never will."""
-    if lost.fenced:
+    if isinstance(lost, StoodStill):
+        logger.error("standing still", extra={"reason": str(lost)})
+    elif lost.fenced:
         logger.warning("fenced: another worker owns the partition", extra={"partition": lost.partition})
-    print(f"{lost}; ending the process, a restart recovers from the changelog", file=sys.stderr, flush=True)  # noqa: T201
+    said = one_line(str(lost))
+    print(f"{said}; ending the process, a restart recovers from the changelog", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(EXIT_LOST)

@@ -15,6 +15,7 @@ from streams.runtime import changelog
 from streams.runtime.consumer_thread import ConsumerThread
 from streams.runtime.handoff import MAX_BATCH, Handoff
 from streams.runtime.records import FetchedRecord, TopicPartition
+from streams.runtime.standstill import Work
 from streams.runtime.ticket import Ticket
 
 Fetch = Mapping[TopicPartition, list[FetchedRecord]]
@@ -186,6 +187,21 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
             if not self.is_drained(tp):
                 mark = min(mark, self.handoff.last_timestamp_ms(tp))
         return mark
+
+    def inputs_at_work(self) -> Iterator[Work]:
+        """The inputs that have records waiting, here or on the broker as of the last fetch."""
+        for tp in super()._get_active_partitions():
+            lag, is_empty = self._lags.get(tp, 0), self.handoff.is_empty(tp)
+            if not self._is_ticketed(tp) or (is_empty and not lag):
+                continue
+            # While something waits it must be taken, whatever else is fetched. Otherwise the fetcher must move: over
+            # the markers and aborted records of writers upstream it does so without bringing anything.
+            position = self._thread.position_now(tp)
+            yield Work(
+                f"the input {tp.topic}-{tp.partition}",
+                (self.handoff.next_to_take(tp), position if is_empty else None),
+                f"{self.handoff.numbers(tp)} lag={lag} fetched_to={position}",
+            )
 
     def _inputs_of(self, partition: int) -> Iterable[TopicPartition]:
         return (TopicPartition(topic, partition) for topic in self.app.ticketed_topics)

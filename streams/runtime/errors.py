@@ -1,5 +1,7 @@
 """What ends a worker, or keeps it from starting."""
 
+from collections.abc import Sequence
+
 
 class TransactionLost(Exception):
     """A transaction of this process cannot be committed: memory holds writes that Kafka never will.
@@ -13,6 +15,17 @@ class TransactionLost(Exception):
         super().__init__(f"losing the transaction of partition {partition}: {reason}")
         self.partition = partition
         self.fenced = fenced
+
+
+class StoodStill(Exception):
+    """A worker had work for so long and did none of it: records waited and were not taken, or not committed.
+
+    The process ends; its successor begins at the committed offsets.
+    """
+
+    def __init__(self, for_s: float, standing: Sequence[str]) -> None:
+        """`standing` says where, with numbers that tell what was not fetched, not taken or not committed."""
+        super().__init__(f"standing still for {for_s:g} s: {'; '.join(standing)}")
 
 
 class BrokerUnreachable(Exception):

@@ -96,6 +96,18 @@ class Handoff:
         known = self._inputs.get(tp)
         return known is None or not known.waiting
 
+    def next_to_take(self, tp: TopicPartition) -> int:
+        """The offset of the first record that waits; else the first that was not offered yet, -1 before the first."""
+        known = self._inputs.get(tp)
+        if known is None:
+            return -1
+        return known.waiting[0].offset if known.waiting else known.next_offset
+
+    def numbers(self, tp: TopicPartition) -> str:
+        """What waits, for the log."""
+        known = self._inputs.get(tp, PartitionInput())
+        return f"waiting={len(known.waiting)} ticketed={known.ticketed} offered_to={known.next_offset}"
+
     def full(self) -> set[TopicPartition]:
         """Partitions that must not be fetched now."""
         return {tp for tp, known in self._inputs.items() if len(known.waiting) > self._max_waiting}

@@ -70,6 +70,7 @@ class OwnedPartition:
         self._commit_timer: asyncio.Handle | None = None
         self._commits_at = 0.0  # when the timer is due, on the clock of `time.monotonic`
         self._commits: set[asyncio.Task[None]] = set()
+        self.commits = 0  # how many succeeded
 
     # -- what a batch does
     @asynccontextmanager
@@ -131,6 +132,18 @@ class OwnedPartition:
     def must_commit_first(self) -> bool:
         """True when the open transaction fills most of the client's queue: commit it before the next batch."""
         return self._is_open and self.producer.is_nearly_full()
+
+    def has_uncommitted_input(self) -> bool:
+        """True while input was taken that is not committed yet."""
+        return bool(self._next_offsets) or not self._is_whole
+
+    def numbers(self) -> str:
+        """What is open, for the log."""
+        offsets = ",".join(f"{topic}:{offset}" for (topic, _), offset in sorted(self._next_offsets.items()))
+        return (
+            f"uncommitted={offsets or '-'} is_whole={self._is_whole} is_locked={self._lock.locked()}"
+            f" has_timer={self._commit_timer is not None} commits_begun={len(self._commits)} commits={self.commits}"
+        )
 
     # -- when to commit
     def commit_soon(self, *, drained: bool) -> None:
@@ -207,6 +220,7 @@ class OwnedPartition:
         self._next_offsets.clear()
         self._waited_for_room_s = 0.0
         self._is_open = False
+        self.commits += 1
 
     def _commit_in_kafka(self) -> None:
         self.producer.send_offsets(self._next_offsets)

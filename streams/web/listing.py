@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.core.model.rules import Rules
 from streams.core.model.state import RoutingRequest
@@ -23,6 +24,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
 STATES = ("open", "settled")
 AT_ONCE = 2  # lists under way; a list of 50,000 requests takes 0.3 s of the event loop, in slices
 MAX_WAITING = 32  # further ones wait; above these they are told to come back
+MOST_BYTES = 4 * 1024 * 1024  # of the values of a page; a usual one has 1 KB, the largest 700 KB (ADR 0015)
 READ_AT_ONCE = 250  # values decoded before others get their turn: 1.5 ms
 
 Position = tuple[int, str, str]
@@ -90,23 +92,17 @@ class RequestLists:
     async def page(self, query: ListQuery) -> ListPage:
         """The first requests behind `query.after`. Raises `TooManyLists`.
 
-        At most `query.limit` values are held at a time, and one more to know whether there are more.
+        At most `query.limit` values are held at a time, and no more than `MOST_BYTES` of them.
         """
         async with self._slot():
-            first: list[_Candidate] = []
+            first = _First(query.limit)
             for number, value in enumerate(self._requests()):
                 if number % READ_AT_ONCE == 0:
                     await asyncio.sleep(0)
-                if not query.wants(value):
-                    continue
-                candidate = _Candidate(_position_of(value), value)
-                if len(first) <= query.limit:
-                    heapq.heappush(first, candidate)
-                elif first[0] < candidate:
-                    heapq.heapreplace(first, candidate)
-            first.sort(key=lambda each: each.position)
-            shown = [views.routing_request(each.value, self._rules) for each in first[: query.limit]]
-            return ListPage(shown, has_more=len(first) > query.limit)
+                if query.wants(value):
+                    first.offer(value)
+            shown = [views.routing_request(value, self._rules) for value in first.in_order()]
+            return ListPage(shown, has_more=first.has_more)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -123,25 +119,63 @@ class RequestLists:
             self._slots.release()
 
 
+class _First:
+    """The first of the values that are offered, as many as a page may have; those that gave way stand behind them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: list[_Candidate] = []
+        self._bytes = 0
+        self._behind: Position | None = None  # the first position that was left out
+
+    @property
+    def has_more(self) -> bool:
+        """True when a value was left out."""
+        return self._behind is not None
+
+    def offer(self, value: RoutingRequest) -> None:
+        """Keep it when it is among the first. The last ones give way; one stays, whatever its size."""
+        position = _position_of(value)
+        if self._behind is not None and position > self._behind:
+            return
+        without = replace(value, facts=value.facts and replace(value.facts, channel_data=None))  # which is not shown
+        size = len(msgspec.msgpack.encode(without))
+        heapq.heappush(self._kept, _Candidate(position, without, size))
+        self._bytes += size
+        while len(self._kept) > self._limit or (self._bytes > MOST_BYTES and len(self._kept) > 1):
+            last = heapq.heappop(self._kept)
+            self._bytes -= last.size
+            self._behind = last.position
+
+    def in_order(self) -> list[RoutingRequest]:
+        """The values that were kept."""
+        return [each.value for each in sorted(self._kept, key=lambda each: each.position)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     """Ordered so that the heap's first is the last in the list: the one to give way."""
 
     position: Position
     value: RoutingRequest
+    size: int
 
     def __lt__(self, other: "_Candidate") -> bool:
         return self.position > other.position
 
 
 def merged(query: ListQuery, own: ListPage, peers: Iterable[Mapping[str, Any]]) -> ListPage:
-    """One page of this worker's and the answers of its `peers` to the same query."""
-    found, has_more = list(own.requests), own.has_more
-    for peer in peers:
-        found += peer["requests"]
-        has_more = has_more or "next" in peer
-    found.sort(key=_shown_position)
-    return ListPage(found[: query.limit], has_more or len(found) > query.limit)
+    """One page of this worker's and the answers of its `peers` to the same query.
+
+    It ends where the first page ends that has more behind it: what its worker has next may come before what others
+    showed.
+    """
+    pages = [own, *(ListPage(peer["requests"], "next" in peer) for peer in peers)]
+    found = sorted((each for page in pages for each in page.requests), key=_shown_position)
+    ends = [_shown_position(page.requests[-1]) for page in pages if page.has_more and page.requests]
+    end = min(ends, default=None)
+    kept = [each for each in found if end is None or _shown_position(each) <= end][: query.limit]
+    return ListPage(kept, bool(ends) or len(kept) < len(found))
 
 
 def _position_of(value: RoutingRequest) -> Position:

@@ -102,6 +102,23 @@ def test_an_agent_that_raises_in_the_middle_of_a_batch_ends_the_process_and_its_
     assert verdict.is_exactly_once, verdict
 
 
+def test_an_agent_that_never_comes_back_ends_the_process_and_its_successor_repeats_the_batch(
+    kafka: TestBroker, unique: Unique, tmp_path: Path
+) -> None:
+    """It raises nothing, so nothing else would ever say so."""
+    with fault_run(kafka, unique, tmp_path, seed=29) as run:
+        standing = run.start_worker(wait_at=run.feeder.sent + 12_000, settle_timeout_s=2)
+        run.until_outputs(500)
+        code = standing.wait(40)
+        run.start_worker()
+        run.until_outputs(2_000)
+        verdict = run.verdict()
+    assert code == EXIT_LOST, standing.log[-3000:]
+    assert "standing still for 4.2 s: the " in standing.log
+    assert "is_whole=False is_locked=True" in standing.log
+    assert verdict.is_exactly_once, verdict
+
+
 def test_orderly_stops_and_starts_lose_and_double_nothing(kafka: TestBroker, unique: Unique, tmp_path: Path) -> None:
     with running(kafka, unique, tmp_path, seed=25) as run:
         for _ in range(2):

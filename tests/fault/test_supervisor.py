@@ -21,7 +21,7 @@ from tests.support.processor import Processor, eventually, live
 
 pytestmark = pytest.mark.broker
 
-AWAY_S = 45.0  # longer than the 30 s after which a worker gives its transaction up
+AWAY_S = 60.0  # twice the 30 s after which a worker gives its transaction up
 
 
 class Supervised(Processor):
@@ -34,6 +34,11 @@ class Supervised(Processor):
         """What both wrote."""
         return (self._folder / "supervised.log").read_text()
 
+    @property
+    def restarts(self) -> list[str]:
+        """The lines of the parent, one a restart."""
+        return [line for line in self.log.splitlines() if "starts again" in line]
+
     def launch(self) -> None:
         """Start the command, and wait until its worker serves."""
         with (self._folder / "supervised.log").open("wb") as log:
@@ -45,6 +50,7 @@ class Supervised(Processor):
                 ],
                 stdout=log,
                 stderr=log,
+                start_new_session=True,  # as in a terminal of its own
             )
         self.await_ready(1)
 
@@ -112,19 +118,44 @@ def test_a_worker_does_not_outlive_its_parent(kafka: TestBroker, catalogue: Topi
         eventually(lambda: None if is_running(worker) else True, "the worker's end")
 
 
-def test_the_processor_works_again_after_kafka_was_away(own_kafka: LocalKafka, unique: Unique, tmp_path: Path) -> None:
+def test_ctrl_c_in_a_terminal_stops_both_in_order(kafka: TestBroker, catalogue: Topics, tmp_path: Path) -> None:
+    with supervised(kafka, catalogue, tmp_path) as command:
+        worker = command.worker_pid()
+        assert worker is not None
+        os.killpg(command.process.pid, signal.SIGINT)  # a terminal signals both; the parent passes it on, too
+        assert command.process.wait(30) == 0
+        assert not is_running(worker)
+        assert command.restarts == []
+        assert "Traceback" not in command.log
+
+
+def test_the_processor_works_again_after_kafka_was_away_for_a_minute(
+    own_kafka: LocalKafka, unique: Unique, tmp_path: Path
+) -> None:
     broker = TestBroker(own_kafka.bootstrap_servers)
     topics = broker.create_catalogue(unique.topics)
     with supervised(broker, topics, tmp_path) as command:
         command.publish(*(live(domain.message("Hello", entry_id=f"m{number}")) for number in range(200)))
         own_kafka.pause()
+        worker = command.worker_pid()
+        assert worker is not None
+        os.kill(worker, signal.SIGKILL)  # so that its successors find no Kafka
         time.sleep(AWAY_S)
+        eventually(lambda: True if len(command.restarts) >= 3 else None, "successors that found no Kafka")
         own_kafka.resume()
         command.publish(live(domain.message("Bye", entry_id="last")))
         eventually(lambda: _is_read(command, topics), "all deliveries")
         found = command.read(topics.deliveries, records.Delivery)
         assert command.process.poll() is None, command.log
+        command.process.terminate()
+        assert command.process.wait(30) == 0
     assert len({each.delivery_id for each in found}) == len(found) == 201
+    # each of the successors waited 10 s for Kafka
+    assert command.restarts[:3] == [
+        "the worker ended with SIGKILL; it starts again in 1 s",
+        "the worker ended with 9; it starts again in 2 s",
+        "the worker ended with 9; it starts again in 4 s",
+    ]
 
 
 def _is_read(command: Supervised, topics: Topics) -> bool | None:

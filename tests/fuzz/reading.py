@@ -4,10 +4,6 @@ import contextlib
 import io
 import json
 import re
-import struct
-from collections.abc import Callable
-from importlib import util
-from types import ModuleType
 from typing import Any
 
 import fastavro
@@ -21,33 +17,23 @@ from connectors.pubsub.converters.dead_letters import ErrorReporter
 from connectors.pubsub.converters.payload import PayloadError, writer_schema
 from connectors.pubsub.converters.raw import RawOptions
 from schemas import records
-from schemas.codec import Codec, DecodeError, catalogue, decode, encode, flat
+from schemas.codec import Codec, DecodeError, catalogue, decode, encode
 from schemas.codec.compiled import _kinds_of
+from schemas.codec.foreign import foreign_record
 from schemas.proto import pubsub_api_pb2 as pb
 from simulator.scenario.message_formats import BUILDERS
 from streams.core.model.errors import CoreError
 from tests.fuzz.avro import long_bytes, of_schema_and_payload
+from tests.fuzz.forms import compare_flat, compare_nested
 from tests.fuzz.mutators import of_bytes, of_json
 from tests.fuzz.target import Broken, Target
 from tests.support import domain
 from tests.support.recorded import INPUTS, OUTPUTS, Recorded
-from tests.support.sources import ROOT
 
 TOPIC = "/event/ByocOutbound__e"
 
 
 # -- codec: one byte that says which record, then the record
-def _pure() -> ModuleType:
-    spec = util.spec_from_file_location("flat_as_python", ROOT / "schemas" / "codec" / "flat.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_PURE = _pure()
-_UNPACK = struct.Struct("<d").unpack_from
 TYPES: tuple[Any, ...] = catalogue.record_types()
 _NEWEST = [catalogue.newest(each) for each in TYPES]
 _OF_REGISTRY = {number: found.parsed for number, found in enumerate(_NEWEST)}
@@ -64,24 +50,7 @@ def codec(data: bytes) -> None:
             continue
         if decode(TYPES[index], encode(record)) != record and b"nan" not in repr(record).encode():
             raise Broken("what was read is not what is read after it was written again")
-    kinds = _kinds_of(_NEWEST[index].parsed)
-    _same("read_fields", lambda form: form.read_fields(body, min(10, len(body)), kinds, _UNPACK))
-    number = int.from_bytes(data[:9], "little", signed=True)
-    _same("long_bytes", lambda form: form.long_bytes(number))
-
-
-def _same(what: str, call: Callable[[ModuleType], object]) -> None:
-    compiled, pure = _outcome(call, flat), _outcome(call, _PURE)
-    if compiled != pure:
-        raise Broken(f"{what}: compiled {compiled[:200]}, as Python {pure[:200]}")
-
-
-def _outcome(call: Callable[[ModuleType], object], form: ModuleType) -> str:
-    try:
-        return repr(call(form))
-    except (ValueError, OverflowError) as error:
-        # each form has the classes of its own module; DecodeError and UnicodeDecodeError are ValueErrors
-        return "refused" if isinstance(error, ValueError) else "OverflowError"
+    compare_flat(data, body, _kinds_of(_NEWEST[index].parsed))
 
 
 def codec_seeds() -> list[bytes]:
@@ -109,7 +78,7 @@ _RAW = ConversionSettings(mode=Mode.RAW, events_topic="e", fields=_SETTINGS.fiel
 
 
 def avro_payload(data: bytes) -> None:
-    """A schema's JSON, a zero byte, a payload: to be read, and to become records in both modes."""
+    """A schema's JSON, a zero byte, a payload: to be read in both forms, and to become records in both modes."""
     text, _, payload = data.partition(b"\x00")
     try:
         schema = writer_schema(text.decode("utf-8", "replace"))
@@ -117,6 +86,7 @@ def avro_payload(data: bytes) -> None:
         return
     with contextlib.suppress(PayloadError):
         schema.read(payload)
+    compare_nested(foreign_record(json.loads(schema.text)), payload)
     for settings in (_SETTINGS, _RAW):
         _converted(settings, payload, schema)
 

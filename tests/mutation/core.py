@@ -204,11 +204,12 @@ GUARDS = [
         "len(value) > self._largest",
         tests=PROCESSOR,
     ),
-    _core(
+    Mutant(
         "sizes: of a dead letter",
-        "streams:_dead_letter",
-        "not fits(value, key, headers)",
-        tests=PROCESSOR,
+        "schemas:fitting",
+        "fits(value, key, headers)",
+        "True",
+        PROCESSOR,
     ),
     _core(
         "sizes: of a state value",

@@ -337,4 +337,18 @@ SINKS = [
         "False",
         f"{HTTP} permanent",
     ),
+    Mutant(
+        "producer: a fatal error is told to all who wait",
+        "connectors.kafka:IdempotentProducer._serve",
+        "self._lose(error)",
+        "pass",
+        "test_sink_producer.py",
+    ),
+    Mutant(
+        "producer: after a fatal error nothing is taken",
+        "connectors.kafka:IdempotentProducer.send",
+        "self._lost is not None",
+        "False",
+        "test_sink_producer.py",
+    ),
 ]

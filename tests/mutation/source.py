@@ -329,5 +329,26 @@ FURTHER = [
         "pass",
         CASES,
     ),
+    Mutant(
+        "dead letters: a record that is too large becomes one",
+        "connectors.pubsub:BatchConverter.convert",
+        "_too_large(record)",
+        "False",
+        "test_batch_conversion.py",
+    ),
+    Mutant(
+        "dead letters: what fits no record is pointed to",
+        "schemas:fitting",
+        "fits(value, key, headers)",
+        "True",
+        "tests/unit/connectors/pubsub/converters/test_dead_letters.py tests/unit/connectors/sinks/engine/test_dead_letters.py",
+    ),
+    Mutant(
+        "dead letters: a change's description is bounded",
+        "connectors.pubsub:RawConverter.convert",
+        "size > _LONGEST_DESCRIPTION",
+        "False",
+        "test_batch_conversion.py -k description",
+    ),
     *foreign.ROWS,
 ]

@@ -8,6 +8,7 @@ SUPERVISOR = "tests/unit/streams/test_supervisor.py"
 KEYS = "tests/property/test_keys.py"
 PARTITION = "--timeout 60 tests/unit/streams/runtime/test_partition.py -k"
 PROCESS = "--timeout 30 test_supervised_process.py -k"
+STANDSTILL = "tests/unit/streams/runtime/test_standstill.py"
 SETTINGS = "tests/unit/streams/test_settings.py"
 
 
@@ -49,15 +50,63 @@ WORKER = [
     ),
     Mutant(
         "list: only one page is held",
-        "streams.web:RequestLists.page",
-        "len(first) <= query.limit",
-        "True",
+        "streams.web:_First.offer",
+        "len(self._kept) > self._limit",
+        "False",
         LISTING,
+    ),
+    Mutant(
+        "list: a page is bounded in bytes",
+        "streams.web:_First.offer",
+        "self._bytes > MOST_BYTES",
+        "False",
+        f"{LISTING} -k bytes",
+    ),
+    Mutant(
+        "list: nothing behind what gave way",
+        "streams.web:_First.offer",
+        "self._behind is not None and position > self._behind",
+        "False",
+        f"{LISTING} -k walk",
+    ),
+    Mutant(
+        "list: a page ends with the first that has more",
+        "streams.web:merged",
+        "end is None or _shown_position(each) <= end",
+        "True",
+        f"{LISTING} -k walk",
     ),
     Mutant(
         "list: the waiting room", "streams.web:RequestLists._slot", "self._waiting >= MAX_WAITING", "False", LISTING
     ),
-    Mutant("list: more at a peer", "streams.web:merged", "has_more or 'next' in peer", "has_more", LISTING),
+    Mutant("list: more at a peer", "streams.web:merged", "'next' in peer", "False", f"{LISTING} -k walk"),
+    Mutant(
+        "standstill: the same step again", "streams.runtime:Standstill.look", "step == work.step", "False", STANDSTILL
+    ),
+    Mutant(
+        "standstill: a step is progress", "streams.runtime:Standstill.look", "step == work.step", "True", STANDSTILL
+    ),
+    Mutant(
+        "standstill: what is taken must be committed",
+        "streams.runtime:OwnedPartition.has_uncommitted_input",
+        "bool(self._next_offsets) or not self._is_whole",
+        "not self._is_whole",
+        STANDSTILL,
+    ),
+    Mutant(
+        "standstill: a batch must be finished",
+        "streams.runtime:OwnedPartition.has_uncommitted_input",
+        "bool(self._next_offsets) or not self._is_whole",
+        "bool(self._next_offsets)",
+        STANDSTILL,
+    ),
+    Mutant(
+        "standstill: while partitions move",
+        "streams.runtime:Watch.look",
+        "self._app.rebalancing or self._app.in_recovery or self._app.should_stop",
+        "False",
+        STANDSTILL,
+    ),
     Mutant(
         "supervisor: a healthy minute",
         "streams.supervisor:delay_after",
@@ -165,6 +214,16 @@ WORKER = [
         "not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_LIMIT)))",
         "False",
         LISTING,
+    ),
+    _process(
+        "the thread ends with the worker", "_end_with_parent", "ended in readable", "False", "thread_that_watches"
+    ),
+    _process(
+        "the caller's handlers come back",
+        "_handle",
+        "signal.SIG_DFL if previous is None else previous",
+        "handler",
+        "command_in_a_process",
     ),
     _process(
         "signals reach the worker",

@@ -1,12 +1,13 @@
 """A worker on the exactly-once runtime that counts events per key, for tests that break the runtime.
 
 Run: python -m tests.support.counting_worker app=ID topic=T kafka=HOST:PORT [session_timeout_s=6] [fail_at=N]
-     [pace_us=N] [queue_size=N]
+     [wait_at=N] [pace_us=N] [queue_size=N]
 
 Each event `{"n": i}` under a key leaves one record `{"n": i, "c": count of this key so far}` on `<topic>-out`, and the
 count is the table's value. Lost, doubled or reordered input shows in these numbers.
 """
 
+import asyncio
 import struct
 import sys
 import time
@@ -25,6 +26,8 @@ PARTITIONS = 4
 class CountingWorker:
     """The app and its agent. `fail_at` raises in the middle of a batch at the event with that number.
 
+    `wait_at` never comes back from the batch that has the event with that number.
+
     `pace_us` is what each event takes, `queue_size` the records that a producer holds.
     """
 
@@ -33,6 +36,7 @@ class CountingWorker:
         session_timeout_s = float(arguments.get("session_timeout_s", "6"))
         self._output, self._changelog = f"{topic}-out", f"{app_id}-counts-changelog"
         self._fail_at = int(arguments.get("fail_at", "-1"))
+        self._wait_at = int(arguments.get("wait_at", "-1"))
         self._pace_s = float(arguments.get("pace_us", "0")) / 1e6
         self.app = ExactlyOnceApp(
             app_id,
@@ -59,6 +63,13 @@ class CountingWorker:
         async with self.app.batches(stream) as batches:
             async for batch in batches:
                 self._apply(batch)
+                if self._stands_at(batch):
+                    await asyncio.Event().wait()
+
+    def _stands_at(self, batch: Batch) -> bool:
+        return self._wait_at >= 0 and any(
+            msgspec.json.decode(record.value or b"")["n"] == self._wait_at for record in batch.records
+        )
 
     def _apply(self, batch: Batch) -> None:
         partition, counts = batch.partition, self.counts

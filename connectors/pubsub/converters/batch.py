@@ -6,14 +6,20 @@ await. It stops at an event whose schema is not known yet; the caller gets the s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from connectors.errors import TaskFailed
 from connectors.kafka.records import ProducerRecord
 from connectors.pubsub.converters.converter import Converter, EventHeaders, Unreadable
 from connectors.pubsub.converters.dead_letters import ErrorReporter
 from connectors.pubsub.converters.payload import PayloadError, WriterSchema
-from schemas.dead_letters import Stage
+from schemas.dead_letters import Stage, content_bytes, fits
+from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from schemas.proto import pubsub_api_pb2 as pb
+
+# Value and key of a record that needs no closer look; an event of Salesforce has at most 1 MB. Headers have less: what
+# describes a change has a bound of the same size.
+_SURELY_FITS: Final = 1024 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,11 +105,21 @@ class BatchConverter:
                 self._give_up_unforeseen(consumer_event, batch, error)
                 read_id = None  # it may have been the choice of the converter that failed
                 continue
+            if len(record[1] or b"") + len(record[2] or b"") > _SURELY_FITS and _too_large(record):
+                self._give_up_large(consumer_event, batch, record)
+                continue
             add(record)
             batch.mirrored += 1
             if happened_at_ms is not None:
                 batch.newest_event_at_ms = happened_at_ms
         return len(events)
+
+    def _give_up_large(self, consumer_event: pb.ConsumerEvent, batch: Batch, record: ProducerRecord) -> None:
+        """The client would refuse the record, and a restart would find it again."""
+        topic, value, key, headers = record
+        size = content_bytes(value, key, headers or ())
+        reason = f"its record for {topic} would have {size} bytes, and a record may have {LARGEST_CONTENT_BYTES}"
+        self.give_up(consumer_event, batch, stage=Stage.VALUE_CONVERTER, error="TooLarge", reason=reason)
 
     def _give_up_unforeseen(self, consumer_event: pb.ConsumerEvent, batch: Batch, error: Exception) -> None:
         """Nobody thought of this error (RecursionError, MemoryError …). Its text may quote the payload."""
@@ -125,3 +141,8 @@ class BatchConverter:
         headers = self._headers.of(event.id, event.schema_id, replay_id)
         batch.records.append(self._errors.dead_letter(event.payload, headers, stage=stage, error=error, reason=reason))
         batch.dead_letters += 1
+
+
+def _too_large(record: ProducerRecord) -> bool:
+    _, value, key, headers = record
+    return not fits(value, key, headers or ())

@@ -1,7 +1,9 @@
 """Records for the dead-letter topic: events that cannot be mirrored, and gaps in the stream. Pure.
 
 Header names and stages are Kafka Connect's. Connect writes dead letters of sinks only; a source writes them here, too.
-The value is the event's Avro payload as it came: with `sf.schema_id` it can be decoded by whoever has the schema.
+The value is the event's Avro payload as it came: with `sf.schema_id` it can be decoded by whoever has the schema. A
+payload that does not fit into a record is pointed to: the `sf.*` headers say where Salesforce has the event, for 72
+hours.
 """
 
 import json
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 
 from connectors.kafka.records import Headers, ProducerRecord
 from connectors.pubsub.protocol.messages import GapPolicy
-from schemas.dead_letters import Stage, error_headers
+from schemas.dead_letters import Stage, content_bytes, error_headers, fitting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,18 @@ class ErrorReporter:
 
     def dead_letter(self, payload: bytes, headers: Headers, *, stage: Stage, error: str, reason: str) -> ProducerRecord:
         """The dead letter of one event. `headers` are its `sf.*` headers, `error` the name of the exception's class."""
-        return (self.dead_letter_topic, payload, None, self._with_error(headers, stage, error, reason))
+        value, key, about = fitting(
+            payload,
+            None,
+            self._with_error(headers, stage, error, reason),
+            topic=self.salesforce_topic,
+            partition=None,
+            offset=None,
+            size=content_bytes(payload, None, headers),
+            reason=reason,
+            found_by=headers,
+        )
+        return (self.dead_letter_topic, value, key, about)
 
     def gap_marker(self, lost_replay_id: bytes, policy: GapPolicy, at_ms: int) -> ProducerRecord:
         """The marker of a gap that was found at `at_ms` (epoch ms): after which event others may be missing."""

@@ -17,10 +17,11 @@ from connectors.kafka.records import Headers, ProducerRecord
 from connectors.pubsub.converters.bitmaps import BitmapError, names_of
 from connectors.pubsub.converters.converter import EventHeaders, Unreadable
 from connectors.pubsub.converters.payload import WriterSchema
-from schemas.dead_letters import Stage
+from schemas.dead_letters import Stage, content_bytes
 from schemas.proto import pubsub_api_pb2 as pb
 
 CHANGE_HEADER: Final = "ChangeEventHeader"
+_LONGEST_DESCRIPTION: Final = 1024 * 1024
 _PLAIN: Final = {
     "sf.change.entity": "entityName",
     "sf.change.type": "changeType",
@@ -63,7 +64,15 @@ class RawConverter:
         headers = self._headers.of(event.id, event.schema_id, replay_id)
         headers.append(("sf.event_name", schema.name.encode()))
         if change is not None and self._options.change_headers:
-            headers += _change_headers(change, schema)
+            described = _change_headers(change, schema)
+            size = content_bytes(None, None, described)
+            if size > _LONGEST_DESCRIPTION:
+                raise Unreadable(
+                    Stage.VALUE_CONVERTER,
+                    f"the headers that describe the change would have {size} bytes, and {_LONGEST_DESCRIPTION} are the"
+                    " limit; raw.change.headers=false leaves them out",
+                )
+            headers += described
         key = self._key(decoded, change, event.id)
         happened = (change or {}).get("commitTimestamp", decoded.get("CreatedDate"))
         record = (self._options.topic, schema.frame + event.payload, key.encode(), headers)

@@ -2,13 +2,16 @@
 
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
 from connectors.sinks.engine.port import Rejected
-from schemas.dead_letters import error_headers
+from schemas.dead_letters import content_bytes, error_headers, fitting
 
 
 def dead_letter(
     record: ConsumedRecord, rejected: Rejected, *, topic: str, connector: str, task_id: int, class_name: str
 ) -> OutputRecord:
-    """The record for `topic`: key, value, headers and timestamp of the original, and nine headers about the error."""
+    """The record for `topic`: key, value, headers and timestamp of the original, and nine headers about the error.
+
+    What would be too large points to the original instead.
+    """
     headers = error_headers(
         record.headers,
         topic=record.topic,
@@ -21,6 +24,14 @@ def dead_letter(
         error=rejected.error,
         message=rejected.message,
     )
-    return OutputRecord(
-        topic=topic, key=record.key, value=record.value, headers=tuple(headers), timestamp_ms=record.timestamp_ms
+    value, key, about = fitting(
+        record.value,
+        record.key,
+        headers,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        size=content_bytes(record.value, record.key, record.headers),
+        reason=rejected.message,
     )
+    return OutputRecord(topic=topic, key=key, value=value, headers=tuple(about), timestamp_ms=record.timestamp_ms)

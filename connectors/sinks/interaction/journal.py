@@ -11,6 +11,7 @@ stops between the last look at the clock and the send cannot be held.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ _REACH_BACK_MS = 300_000
 _OPEN_S = 3.0
 _NO_INTENT = b"{}"  # a record that no reader takes for an intent
 _READ_S = 10.0
-_AGAIN_S = 0.5
+_AGAIN_S = 0.05  # a broker that has just made a topic says for a moment that it does not lead it
+_AGAIN_MAX_S = 2.0
 _FLUSH_S = 2.0
 
 
@@ -237,12 +239,14 @@ class CallJournal:
     async def _patiently(self, topic: str, read: Callable[[], list[ConsumedRecord]]) -> list[ConsumedRecord]:
         if self._thread is None:
             raise RuntimeError("reading the journal before open()")
+        wait_s = _AGAIN_S
         while True:
             try:
                 return await self._thread.call(read)
             except RetriableError as error:
                 log.warning("journal of calls cannot be read", extra={"topic": topic, "error": str(error)})
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _AGAIN_MAX_S)
 
     def _read_intents(self, since_ms: int, numbers: Sequence[int]) -> list[ConsumedRecord]:
         """Runs in the thread."""
@@ -292,16 +296,18 @@ class Standstill:
         return now_s - self._ticked_s < STILL_S and now_s >= self._silent_until_s
 
 
+def intents(values: Iterable[bytes | None]) -> list[Intent]:
+    """The intents among the values of journal records, in their order. Values of another form are left out."""
+    found = []
+    for value in values:
+        with contextlib.suppress(msgspec.MsgspecError):
+            found.append(msgspec.json.decode(value or b"", type=Intent))
+    return found
+
+
 def attempts(records: Iterable[ConsumedRecord]) -> dict[str, Past]:
     """Call id -> its last attempt, of journal records in their order. Records of another form are left out."""
-    found = {}
-    for record in records:
-        try:
-            intent = msgspec.json.decode(record.value or b"", type=Intent)
-        except msgspec.MsgspecError:
-            continue
-        found[intent.call_id] = Past(attempted_at_ms=intent.at_ms)
-    return found
+    return {each.call_id: Past(attempted_at_ms=each.at_ms) for each in intents(record.value for record in records)}
 
 
 def concluded(records: Iterable[ConsumedRecord]) -> set[str]:

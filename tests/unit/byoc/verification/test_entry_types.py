@@ -71,6 +71,7 @@ def counted(events: list[Published], *, accepted: str | None = None, unmirrored:
         outcomes=[],
         calls=[],
         results=[],
+        attempts=[],
         dead_letters=0,
         received=[line] if accepted else [],
     )

@@ -1,10 +1,13 @@
 """What the verdict calls lost, of routing requests."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from byoc.verification.evidence import Concluded, Evidence
 from byoc.verification.verdict import judge
-from schemas.records import RoutingOutcome, SalesforceCall, SalesforceCallResult
+from connectors.sinks.interaction.journal import Intent
+from schemas.records import OutboundEvent, RoutingOutcome, SalesforceCall, SalesforceCallResult
 
 SETTLED_MS = 2_000
 
@@ -25,33 +28,17 @@ def outcome(kind: str) -> RoutingOutcome:
     )
 
 
-def refusal_of(request_id: str, at_ms: int) -> SalesforceCall:
-    return SalesforceCall(
-        call_id=f"{request_id}-{at_ms}",
-        conversation_id="c",
-        org_id="o",
-        api="routingResult",
-        method="POST",
-        body="{}",
-        request_id=request_id,
-        created_at_ms=at_ms,
-    )
-
-
 @pytest.mark.parametrize(
-    ("ours", "theirs", "call", "lost"),
+    ("ours", "theirs", "lost"),
     [
-        pytest.param("refused", "refused", refusal_of("second", 1_500), 0, id="refused for both"),
-        pytest.param("routed", "refused", refusal_of("second", 1_500), 1, id="routed, but refused for Salesforce"),
-        pytest.param("failed", "refused", refusal_of("second", 1_500), 1, id="our own refusal counts as refused"),
-        pytest.param("failed", "refused", refusal_of("first", 900), 1, id="the refusal of another request ended it"),
-        pytest.param("failed", "refused", refusal_of("second", 2_500), 1, id="so it did, before ours came"),
-        pytest.param("failed", "routed", refusal_of("first", 900), 1, id="failed, but routed for Salesforce"),
+        ("refused", "refused", 0),
+        ("timed_out", "refused", 0),
+        pytest.param("routed", "refused", 1, id="routed, but refused for Salesforce"),
+        pytest.param("failed", "refused", 1, id="the refusal of another request ended it"),
+        pytest.param("failed", "routed", 1, id="failed, but routed for Salesforce"),
     ],
 )
-def test_an_outcome_must_agree_with_what_salesforce_concluded(
-    ours: str, theirs: str, call: SalesforceCall, lost: int
-) -> None:
+def test_an_outcome_must_agree_with_what_salesforce_concluded(ours: str, theirs: str, lost: int) -> None:
     evidence = Evidence(
         published=[],
         concluded=[Concluded(event_uuid="asked", concluded=theirs)],
@@ -59,12 +46,99 @@ def test_an_outcome_must_agree_with_what_salesforce_concluded(
         deliveries=[],
         tasks=[],
         outcomes=[outcome(ours)],
-        calls=[call],
+        calls=[],
         results=[],
+        attempts=[],
         dead_letters=0,
         received=[],
     )
     assert len(judge(evidence).lost) == lost
+
+
+REFUSED_AT_MS = 1_100  # Salesforce took the refusal of the first request: the second was made, at 1,000, and open
+
+
+def crossing(
+    *,
+    theirs: str = "refused",
+    ours: str = "failed",
+    meant: str = "first",
+    conversation: str = "c",
+    tried_ms: Sequence[int] = (990,),
+    received_ms: int = 1_200,
+    completed_ms: int = REFUSED_AT_MS,
+    word: str = "accepted",
+) -> Evidence:
+    """The refusal of `meant` was on its way while the rep made the second request."""
+    call = SalesforceCall(
+        call_id="call",
+        conversation_id=conversation,
+        org_id="o",
+        api="routingResult",
+        method="POST",
+        body="{}",
+        request_id=meant,
+        created_at_ms=900,
+    )
+    result = SalesforceCallResult(
+        call_id="call",
+        conversation_id=conversation,
+        api="routingResult",
+        outcome=word,
+        attempts=1,
+        completed_at_ms=completed_ms,
+    )
+    asked = OutboundEvent(
+        event_uuid="asked",
+        replay_id=b"1",
+        schema_id="s",
+        topic="t",
+        org_id="o",
+        event_type="RoutingRequested",
+        conversation_id="c",
+        created_at_ms=1_000,
+        received_at_ms=received_ms,
+        payload="{}",
+    )
+    return Evidence(
+        published=[],
+        concluded=[Concluded(event_uuid="asked", concluded=theirs)],
+        events=[asked],
+        deliveries=[],
+        tasks=[],
+        outcomes=[outcome(ours)],
+        calls=[call],
+        results=[result],
+        attempts=[Intent(call_id="call", offset=1, member="m", at_ms=each) for each in tried_ms],
+        dead_letters=0,
+        received=[],
+    )
+
+
+def test_a_request_made_while_the_only_attempt_for_another_was_on_its_way_is_shown_as_crossed() -> None:
+    verdict = judge(crossing())
+    assert (len(verdict.lost), len(verdict.crossed)) == (0, 1)
+    assert verdict.is_clean()
+    assert any(finding.startswith("crossed: ") for finding in verdict.first_findings())
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(crossing(tried_ms=(500, 990)), id="the call was made again"),
+        pytest.param(crossing(tried_ms=()), id="no attempt is known"),
+        pytest.param(crossing(tried_ms=(1_200,)), id="the request was known when the call left"),
+        pytest.param(crossing(meant="second"), id="the refusal was its own"),
+        pytest.param(crossing(conversation="d"), id="the refusal was of another conversation"),
+        pytest.param(crossing(completed_ms=999), id="the refusal had ended before the request was made"),
+        pytest.param(crossing(word="in_doubt"), id="Salesforce is not known to have taken the refusal"),
+        pytest.param(crossing(ours="routed"), id="routed is never refused"),
+        pytest.param(crossing(theirs="routed"), id="failed is never routed"),
+    ],
+)
+def test_what_else_ended_as_failed_and_as_refused_is_lost(evidence: Evidence) -> None:
+    verdict = judge(evidence)
+    assert (len(verdict.lost), len(verdict.crossed)) == (1, 0)
 
 
 def test_the_results_of_calls_are_counted_by_api_and_outcome() -> None:
@@ -88,6 +162,7 @@ def test_the_results_of_calls_are_counted_by_api_and_outcome() -> None:
         outcomes=[],
         calls=[],
         results=results,
+        attempts=[],
         dead_letters=0,
         received=[],
     )

@@ -3,6 +3,8 @@
 import io
 import logging
 import logging.config
+import subprocess
+import sys
 
 import pytest
 
@@ -48,6 +50,26 @@ def test_the_lines_of_a_trace_begin_with_a_tab():
     assert first.endswith("x m")
     assert all(line.startswith("\t") for line in further)
     assert f"\t{FORGED}\\r{FORGED}\\u001b[2J" in further
+
+
+@pytest.mark.parametrize(
+    ("where", "call"),
+    [("the process", "die()"), ("a thread", "t = threading.Thread(target=die); t.start(); t.join()")],
+)
+def test_an_exception_that_nobody_caught_is_one_record(where: str, call: str):
+    code = f"""
+import threading
+from schemas.process.log_lines import configure
+configure("WARNING")
+def die():
+    raise ValueError("c1" + chr(10) + {FORGED!r} + " https://u:p4ss@h")
+{call}
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False).stderr
+    first, *further = said.splitlines()
+    assert f"an exception ended {where}" in first
+    assert f"\t{FORGED} https://[hidden]@h" in further
+    assert all(line.startswith("\t") for line in further)
 
 
 @pytest.mark.parametrize(

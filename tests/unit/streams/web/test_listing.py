@@ -8,18 +8,30 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core.model.state import RoutingRequest
 from streams.core.model.step import Step
-from streams.web.listing import MAX_WAITING, ListPage, ListQuery, RequestLists, TooManyLists, UnreadableQuery, merged
+from streams.state.cached import MAX_RECENT
+from streams.web import listing
+from streams.web.listing import (
+    MAX_WAITING,
+    MOST_BYTES,
+    ListPage,
+    ListQuery,
+    RequestLists,
+    TooManyLists,
+    UnreadableQuery,
+    merged,
+)
 from tests.support.domain import RULES, T0, Partition, requested
 from tests.support.query_server import QueryServer, query_server
 
 MANY = 50_000
 CLIENTS = 8
+LARGE = 500
 ALLOWED_GROWTH_MB = 100
 PAGE = 1024 * 1024
 
@@ -62,18 +74,28 @@ def json_of(value: object) -> Any:
 
 
 @given(
-    owners=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=30),
+    owners=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from((1, 300, 2_000))), max_size=30),
     limit=st.integers(1, 7),
+    most_bytes=st.sampled_from((MOST_BYTES, 3_000, 2_000, 1)),
 )
-def test_a_walk_over_all_pages_meets_every_request_once(owners: list[tuple[int, int]], limit: int) -> None:
-    """However the requests lie on three workers, and however many have one time."""
-    values = [(owner, request(number, at=at)) for number, (owner, at) in enumerate(owners)]
+@example(owners=[(0, 0, 1), (0, 0, 2_000), (0, 0, 1)], limit=7, most_bytes=2_000)  # the large one gives way
+def test_a_walk_over_all_pages_meets_every_request_once(
+    owners: list[tuple[int, int, int]], limit: int, most_bytes: int
+) -> None:
+    """However the requests lie on three workers, however many have one time, and however large they are."""
+    values = [
+        (owner, request(number, conversation_id=f"c{number}".ljust(size, "-"), at=at))
+        for number, (owner, at, size) in enumerate(owners)
+    ]
     lists = [
         RequestLists(lambda worker=worker: [value for owner, value in values if owner == worker], RULES)
         for worker in range(3)
     ]
     expected = sorted((value for _, value in values), key=lambda each: (each.facts.created_at_ms, each.request_id))
-    assert asyncio.run(walk(lists, limit)) == [(each.conversation_id, each.request_id) for each in expected]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "MOST_BYTES", most_bytes)
+        found = asyncio.run(walk(lists, limit))
+    assert found == [(each.conversation_id, each.request_id) for each in expected]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +154,45 @@ async def test_eight_clients_that_list_fifty_thousand_requests_cost_little_memor
             highest = max(highest, rss_mb())
 
         await asyncio.gather(*(ask() for _ in range(CLIENTS)))
+    assert highest - before < ALLOWED_GROWTH_MB
+
+
+async def test_a_page_is_bounded_in_bytes_and_has_one_request_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [request(number, conversation_id="c" * 1_000, at=number) for number in range(10)]
+    lists = RequestLists(lambda: reversed(values), RULES)
+    for most_bytes, least, most in ((1, 1, 1), (6_000, 2, 5), (MOST_BYTES, 10, 10)):
+        monkeypatch.setattr(listing, "MOST_BYTES", most_bytes)
+        page = await lists.page(ListQuery.of({}))
+        assert least <= len(page.requests) <= most
+        assert page.has_more is (len(page.requests) < 10)
+
+
+async def test_eight_clients_that_list_the_largest_requests_cost_little_memory() -> None:
+    """Each has a quarter of a megabyte that nobody sees: a list of 500 would hold 130 MB while it is made."""
+    assert TEMPLATE.facts is not None
+    async with query_server(RULES) as served:
+        for number in range(LARGE):
+            facts = replace(TEMPLATE.facts, created_at_ms=T0 - 1 - number, channel_data="\U0001f642" * 65_536)
+            value = replace(TEMPLATE, conversation_id=f"c{number}", request_id=f"large{number}", facts=facts)
+            served.write(value.conversation_id, Step(conversation=None, requests=[value]))
+        put(served, range(4 * MAX_RECENT + 500))  # none of the large ones stays decoded
+        await get(served, "/v1/routing/requests?limit=1")
+        gc.collect()
+        before = highest = rss_mb()
+
+        async def ask() -> int:
+            nonlocal highest
+            found, path = set[str](), "/v1/routing/requests?limit=1000"
+            while True:
+                answer = await get(served, path)
+                highest = max(highest, rss_mb())
+                found |= {each["request_id"] for each in answer["requests"]}
+                if not answer["requests"][-1]["request_id"].startswith("large"):
+                    return sum(name.startswith("large") for name in found)
+                path = f"/v1/routing/requests?limit=1000&after={answer['next']}"
+
+        found = await asyncio.gather(*(ask() for _ in range(CLIENTS)))
+    assert found == [LARGE] * CLIENTS
     assert highest - before < ALLOWED_GROWTH_MB
 
 

@@ -14,7 +14,8 @@ from connectors.pubsub.converters.converter import EventHeaders
 from connectors.pubsub.converters.dead_letters import ErrorReporter
 from connectors.pubsub.converters.payload import writer_schema
 from connectors.pubsub.converters.raw import RawOptions
-from schemas.dead_letters import PREFIX, Stage
+from schemas.dead_letters import POINTER_HEADER, PREFIX, Stage, fits
+from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from schemas.proto import pubsub_api_pb2 as pb
 
 TOPIC, ORG_ID = "/event/X__chn", "00DHs000000DemoMAC"
@@ -223,3 +224,61 @@ def test_whatever_an_event_provokes_is_its_dead_letter(error, at):
     ).convert(batch, 0, 0)
     assert (done, batch.dead_letters) == (3, 3)
     assert all(type(error).__name__ in str(headers) and "secret" not in str(headers) for *_, headers in batch.records)
+
+
+@pytest.mark.parametrize("mode", [Mode.BYOC, Mode.RAW])
+@pytest.mark.parametrize("spare", [-500_000, -1_000, -100, 0, 500_000, 12_000_000])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_event_whose_record_would_be_too_large_costs_itself_only(mode, spare, damaged):
+    large = event(2, payload=json.dumps({"conversationIdentifier": "cv-1", "x": "x" * (LARGEST_CONTENT_BYTES + spare)}))
+    if damaged:
+        large.event.payload += b"\xff" * 8
+    batch = batch_of(event(1), large, event(3))
+    assert converter(mode=mode).convert(batch, 0, 5_000) == 3
+    assert [dict(headers)["sf.event_uuid"] for _, _, _, headers in batch.records] == [b"uuid-1", b"uuid-2", b"uuid-3"]
+    assert all(fits(value, key, headers) for _, value, key, headers in batch.records)
+    is_letter = PREFIX + "stage" in dict(batch.records[1][3])
+    assert (batch.mirrored, batch.dead_letters) == (3 - is_letter, int(is_letter))
+    assert is_letter or spare < 0
+    assert (POINTER_HEADER in dict(batch.records[1][3])) or spare < 0
+
+
+def test_without_tolerance_a_record_that_would_be_too_large_ends_the_task():
+    large = event(2, payload=json.dumps({"conversationIdentifier": "cv-1", "x": "x" * LARGEST_CONTENT_BYTES}))
+    with pytest.raises(TaskFailed, match="a record may have"):
+        converter(tolerate_errors=False).convert(batch_of(event(1), large), 0, 5_000)
+
+
+def test_a_change_with_a_description_that_fits_no_record_costs_itself_only():
+    ids = {"name": "recordIds", "type": {"type": "array", "items": "string"}}
+    header = {"type": "record", "name": "ChangeEventHeader", "fields": [ids]}
+    schema = {
+        "type": "record",
+        "name": "XChangeEvent",
+        "fields": [{"name": "ChangeEventHeader", "type": header}],
+    }
+    changes = []
+    for number, text in enumerate(("a", "\x01" * 250_000, "b")):
+        out = io.BytesIO()
+        value = {"ChangeEventHeader": {"recordIds": [text]}}
+        fastavro.schemaless_writer(out, fastavro.parse_schema(schema, named_schemas={}), value)
+        made = pb.ProducerEvent(id=f"uuid-{number}", schema_id="c", payload=out.getvalue())
+        changes.append(pb.ConsumerEvent(event=made, replay_id=bytes([number])))
+    batch = batch_of(*changes)
+    settings = ConversionSettings(
+        mode=Mode.RAW,
+        events_topic="events",
+        fields=FieldNames(event_type="EventType__c", payload="EventPayload__c"),
+        raw=RawOptions(topic="raw"),
+    )
+    known = writer_schema(json.dumps(schema))
+    reader = BatchConverter(
+        converter_for=converter_for(settings, TOPIC, ORG_ID),
+        known_schema=lambda _: known,
+        headers=EventHeaders(TOPIC, ORG_ID),
+        errors=ERRORS,
+        tolerate_errors=True,
+    )
+    assert reader.convert(batch, 0, 5_000) == 3
+    assert [topic for topic, _, _, _ in batch.records] == ["raw", "dead", "raw"]
+    assert b"raw.change.headers" in dict(batch.records[1][3])[PREFIX + "exception.message"]

@@ -4,7 +4,8 @@ import json
 
 from connectors.pubsub.converters.dead_letters import ErrorReporter
 from connectors.pubsub.protocol.messages import GapPolicy
-from schemas.dead_letters import LONGEST_MESSAGE, PREFIX, Stage
+from schemas.dead_letters import LONGEST_MESSAGE, POINTER_HEADER, PREFIX, Stage, fits
+from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 
 ERRORS = ErrorReporter(
     dead_letter_topic="byoc.dead-letters",
@@ -55,3 +56,34 @@ def test_the_marker_of_a_gap_says_after_which_event_others_may_be_missing():
     assert dict(headers)["sf.replay_id"] == b"\x00\xab"
     assert dict(headers)[PREFIX + "stage"] == b"TASK_POLL"
     assert dict(headers)[PREFIX + "exception.class.name"] == b"ReplayGap"
+
+
+def test_an_event_that_fits_no_record_is_pointed_to_by_its_place_at_salesforce():
+    payload = b"x" * (LARGEST_CONTENT_BYTES + 1)
+    own = [("sf.replay_id", b"\x00\xab"), ("sf.event_uuid", b"u" * 5_000)]
+    topic, value, key, headers = ERRORS.dead_letter(
+        payload, own, stage=Stage.VALUE_CONVERTER, error="TooLarge", reason="too large"
+    )
+    assert (topic, key) == ("byoc.dead-letters", None)
+    assert json.loads(value) == {
+        "topic": "/event/X__e",
+        "partition": None,
+        "offset": None,
+        "key": None,
+        "size": len(payload) + 2 + 5_000 + len("sf.replay_id") + len("sf.event_uuid") + 20,
+        "reason": "too large",
+    }
+    found = dict(headers)
+    assert (found["sf.replay_id"], found["sf.event_uuid"]) == (b"\x00\xab", b"u" * 1_000)
+    assert found[POINTER_HEADER] == b"true"
+    assert found[PREFIX + "exception.class.name"] == b"TooLarge"
+
+
+def test_an_event_that_just_fits_keeps_its_bytes():
+    _, _, _, about = dead_letter()
+    for size in range(LARGEST_CONTENT_BYTES - 500, LARGEST_CONTENT_BYTES, 100):
+        _, value, key, headers = ERRORS.dead_letter(
+            b"x" * size, [], stage=Stage.VALUE_CONVERTER, error="PayloadError", reason="it is damaged"
+        )
+        assert fits(value, key, headers)
+        assert (len(value) == size) is fits(b"x" * size, None, about)
