@@ -232,9 +232,9 @@ GUARDS = [
     ),
     _core(
         "sizes: a pointer without a long key",
-        "streams:_dead_letter",
-        "key is None or len(key) > LONGEST_KEY_BYTES",
-        "key is None",
+        "schemas.dead_letters:fitting",
+        "key is None or len(key) <= LONGEST_KEY_BYTES",
+        "True",
         PROCESSOR,
     ),
     _core("sizes: a key in a pointer is cut", "schemas.dead_letters:pointer", "key[:_LONGEST_KEY]", "key", LETTERS),

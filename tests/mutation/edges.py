@@ -194,4 +194,11 @@ EDGES = [
         "('partner', 'channel', '--port', '0', '--log', str(self.partner_log), '--secret', secret)",
         f"{PRIVATE} -k running_system",
     ),
+    Mutant(
+        "log: lines of the Kafka client are lines of ours",
+        "connectors.kafka.producer:TransactionalProducer.__init__",
+        "'logger': KAFKA_CLIENT",
+        "'client.id': 'x'",
+        "--timeout 60 test_kafka_client_lines.py",
+    ),
 ]

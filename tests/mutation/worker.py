@@ -296,4 +296,11 @@ WORKER = [
         "False",
         "--timeout 60 test_clock_ahead.py",
     ),
+    Mutant(
+        "sizes: a worker does not start with topics that take too little",
+        "streams.runtime.kafka_client:check_topics",
+        "size < TOPIC_MAX_MESSAGE_BYTES",
+        "False",
+        "--timeout 60 test_processor_limits.py -k older_version",
+    ),
 ]

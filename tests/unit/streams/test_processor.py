@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from schemas import records
 from schemas.codec import decode, encode
-from schemas.dead_letters import LONGEST_MESSAGE, POINTER_HEADER
+from schemas.dead_letters import LONGEST_KEY_BYTES, LONGEST_MESSAGE, POINTER_HEADER
 from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from schemas.topics import Topics
 from streams.core.model.rules import Rules
 from streams.core.model.state import RoutingResult
 from streams.core.model.step import ROUTING, SEEN
 from streams.metrics import Metrics
-from streams.processor import LARGEST_VALUE_BYTES, LONGEST_KEY_BYTES, Processor
+from streams.processor import LARGEST_VALUE_BYTES, Processor
 from streams.runtime.batches import Batch
 from streams.runtime.partition import CommitTimes, OwnedPartition
 from streams.runtime.records import TopicPartition
