@@ -195,16 +195,31 @@ def _results(futures: Mapping[str, Any]) -> list[Any]:
 
 
 def _await_leaders(admin: Any, names: set[str]) -> None:
-    """Wait until all brokers know the new topics; producing to them before that fails."""
+    """Wait until all brokers know the new topics and their leaders serve them; producing to them before that fails."""
     deadline = time.monotonic() + ADMIN_TIMEOUT_S
-    while True:
-        described = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=ADMIN_TIMEOUT_S)
-        try:
-            if all(p.leader is not None for topic in _results(described) for p in topic.partitions):
-                return
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise
+    while not _are_led(admin, names):
         if time.monotonic() > deadline:
             raise BrokerError(f"creating topics: no leader for all of {', '.join(sorted(names))}")
         time.sleep(0.02)
+
+
+def _are_led(admin: Any, names: set[str]) -> bool:
+    """Whether every partition answers.
+
+    A broker names the leader as soon as a topic exists, and serves its partitions as it makes their logs, one after
+    the other: 17 topics took 4 to 8 s on a busy host.
+    """
+    described = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=ADMIN_TIMEOUT_S)
+    try:
+        found = _results(described)
+        if any(p.leader is None for topic in found for p in topic.partitions):
+            return False
+        admin.list_topics(timeout=ADMIN_TIMEOUT_S)  # a client that does not know the leaders may wait for them too long
+        places = {TopicPartition(topic.name, p.id): OffsetSpec.latest() for topic in found for p in topic.partitions}
+        for future in admin.list_offsets(places, request_timeout=ADMIN_TIMEOUT_S).values():
+            future.result()
+    except KafkaException as error:
+        if error.args[0].code() not in {*LEADER_MOVING, KafkaError.UNKNOWN_TOPIC_OR_PART}:
+            raise
+        return False
+    return True
