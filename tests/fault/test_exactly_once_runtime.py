@@ -114,7 +114,7 @@ def test_an_agent_that_never_comes_back_ends_the_process_and_its_successor_repea
         run.until_outputs(2_000)
         verdict = run.verdict()
     assert code == EXIT_LOST, standing.log[-3000:]
-    assert "standing still for 4.2 s: the " in standing.log
+    assert "standing still for 4.2 s: the input " in standing.log  # of the partitions that the agent does not come to
     assert "is_whole=False is_locked=True" in standing.log
     assert verdict.is_exactly_once, verdict
 
