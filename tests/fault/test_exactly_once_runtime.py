@@ -108,8 +108,7 @@ def test_an_agent_that_never_comes_back_ends_the_process_and_its_successor_repea
     """It raises nothing, so nothing else would ever say so."""
     with fault_run(kafka, unique, tmp_path, seed=29) as run:
         standing = run.start_worker(wait_at=run.feeder.sent + 12_000, settle_timeout_s=2)
-        run.until_outputs(500)
-        code = standing.wait(40)
+        code = standing.wait(60)  # on a busy machine the event may be in its very first batch
         run.start_worker()
         run.until_outputs(2_000)
         verdict = run.verdict()
