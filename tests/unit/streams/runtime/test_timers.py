@@ -31,7 +31,7 @@ class App:
         self.cluster = MemoryCluster()
         self.lost: list[TransactionLost] = []
         self.consumer = Inputs()
-        times = CommitTimes(linger_s=0.001, max_open_s=3600, settle_timeout_s=30)
+        times = CommitTimes(linger_s=3600, max_open_s=3600, settle_timeout_s=30)
         self.partitions = Partitions(
             lambda number: MemoryTransactions(number, self.cluster), self.lost.append, lambda _: None, times
         )
