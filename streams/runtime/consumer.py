@@ -4,6 +4,7 @@ What Faust does at each of these places ("stock"), and why that is replaced, sta
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 from aiokafka.partitioner import murmur2
@@ -12,7 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 
 from streams.runtime import changelog
-from streams.runtime.consumer_thread import ConsumerThread
+from streams.runtime.consumer_thread import ConsumerThread, Lag
 from streams.runtime.handoff import MAX_BATCH, Handoff
 from streams.runtime.records import FetchedRecord, TopicPartition
 from streams.runtime.standstill import Work
@@ -33,7 +34,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
         super().__init__(*args, **kwargs)
         self.handoff: Handoff = self.app.handoff
         self._fetch_rest_s: float = self.app.fetch_rest_s
-        self._lags: dict[TopicPartition, int] = {}
+        self._lags: dict[TopicPartition, Lag] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -171,27 +172,43 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust has no types
 
         A partition that was not fetched yet is not drained: what waits there is unknown.
         """
-        return self._lags.get(tp) == 0 and self.handoff.is_empty(tp)
+        lag = self._lags.get(tp)
+        return lag is not None and not lag.offsets and self.handoff.is_empty(tp)
 
     def has_backlog(self, tp: TopicPartition) -> bool:
         """True when another batch waits here, or more than one on the broker as of the last fetch."""
-        return not self.handoff.is_empty(tp) or self._lags.get(tp, 0) > MAX_BATCH
+        return not self.handoff.is_empty(tp) or self._lag(tp) > MAX_BATCH
+
+    async def look_again(self) -> None:
+        """Ask the fetcher what is left in the inputs by now. A fetch that finds nothing new takes up to a second."""
+        looked = await self._thread.look()
+        if looked.assignment_epoch == self.assignment_epoch:
+            self._lags = looked.lags
 
     def watermark_ms(self, partition: int, now_ms: int) -> int:
         """The event time up to which the inputs of a partition number have been taken, epoch ms.
 
-        A drained input counts as `now_ms`, any other as the timestamp of its newest record taken, -1 before the first.
+        A drained input counts as the time, at most `now_ms`, up to which it is known to be; any other as the timestamp
+        of its newest record taken, -1 before the first. With `now_ms` for all that are drained, what was written to an
+        input since its last fetch was not seen: an answer in time, or that a request was withdrawn.
         """
         mark = now_ms
         for tp in self._inputs_of(partition):
-            if not self.is_drained(tp):
+            if self.is_drained(tp):
+                unknown_s = max(0.0, time.monotonic() - self._lags[tp].as_of_s)
+                mark = min(mark, now_ms - int(unknown_s * 1000))
+            else:
                 mark = min(mark, self.handoff.last_timestamp_ms(tp))
         return mark
+
+    def _lag(self, tp: TopicPartition) -> int:
+        lag = self._lags.get(tp)
+        return 0 if lag is None else lag.offsets
 
     def inputs_at_work(self) -> Iterator[Work]:
         """The inputs that have records waiting, here or on the broker as of the last fetch."""
         for tp in super()._get_active_partitions():
-            lag, is_empty = self._lags.get(tp, 0), self.handoff.is_empty(tp)
+            lag, is_empty = self._lag(tp), self.handoff.is_empty(tp)
             if not self._is_ticketed(tp) or (is_empty and not lag):
                 continue
             # While something waits it must be taken, whatever else is fetched. Otherwise the fetcher must move: over

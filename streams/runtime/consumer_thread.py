@@ -7,6 +7,7 @@ that this thread hands out follows the recovered state, and none of it may be dr
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
     """
 
     assignment_epoch = 0
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Faust's arguments."""
+        super().__init__(*args, **kwargs)
+        self._answers: dict[TopicPartition, _Answer] = {}
+        self._looked_s = 0.0
 
     async def on_start(self) -> None:
         """Faust's start, with two settings that it does not offer."""
@@ -86,8 +93,35 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
     async def _fetch_records(self, consumer: KafkaConsumer, *args: object, **kwargs: object) -> "Fetched":
         records = await super()._fetch_records(consumer, *args, **kwargs)
         # Nothing was awaited since the records left the fetcher: epoch and positions are those of this moment.
-        lags = {tp: lag for tp, state in _states(consumer).items() if (lag := _lag(state)) is not None}
-        return Fetched(self.assignment_epoch, records, lags)
+        return Fetched(self.assignment_epoch, records, self._lags(consumer))
+
+    async def look(self) -> "Fetched":
+        """What the fetcher knows by now, without records. Called on the event loop; runs in this thread.
+
+        An answer comes after those of all fetches that ended before it: their records are on the event loop first.
+        """
+        found: Fetched = await self.call_thread(self._look)
+        return found
+
+    async def _look(self) -> "Fetched":
+        return Fetched(self.assignment_epoch, {}, self._lags(self._ensure_consumer()))
+
+    def _lags(self, consumer: KafkaConsumer) -> "dict[TopicPartition, Lag]":
+        before, self._answers = self._answers, {}
+        last_look_s, self._looked_s = self._looked_s, time.monotonic()
+        lags = {}
+        for tp, state in _states(consumer).items():
+            offsets = _lag(state)
+            if offsets is None or state.timestamp is None:
+                continue
+            answer = before.get(tp, _NO_ANSWER)
+            if answer.stamp != state.timestamp:
+                # It came after the last look. It was asked for after the answer before had come, for one request is
+                # under way at a time: so what was on the broker by then is in it.
+                answer = _Answer(state.timestamp, came_after_s=last_look_s, as_of_s=answer.came_after_s)
+            self._answers[tp] = answer
+            lags[tp] = Lag(offsets, answer.as_of_s)
+        return lags
 
     def position_now(self, tp: TopicPartition) -> int | None:
         """The next offset the fetcher will hand out; None when it has none yet. Called from another thread."""
@@ -96,16 +130,39 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """The latest answer about a partition: aiokafka's stamp of it, and times on the clock of `time.monotonic`."""
+
+    stamp: int
+    came_after_s: float
+    as_of_s: float
+
+
+_NO_ANSWER = _Answer(stamp=-1, came_after_s=0.0, as_of_s=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How many committed offsets are on the broker behind what the fetcher has handed out.
+
+    All that was committed up to `as_of_s`, on the clock of `time.monotonic`, is counted.
+    """
+
+    offsets: int
+    as_of_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """Records that left the fetcher in an assignment epoch, by topic partition.
 
-    `lags` says how many committed offsets the fetcher then knew to be on the broker, behind what it handed out. A
-    partition that was not fetched yet is not in it: what waits there is unknown.
+    `lags` says what the fetcher then knew to be left. A partition that was not fetched yet is not in it: what waits
+    there is unknown.
     """
 
     assignment_epoch: int
     records: dict[TopicPartition, list[FetchedRecord]]
-    lags: dict[TopicPartition, int]
+    lags: dict[TopicPartition, Lag]
 
 
 def _states(consumer: KafkaConsumer) -> Mapping[TopicPartition, FetchState]:

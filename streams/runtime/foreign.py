@@ -25,6 +25,9 @@ class Message(Protocol):
 class Watermarks(Protocol):
     """Our `Consumer`, which has no type of its own: its base class has none."""
 
+    async def look_again(self) -> None:
+        """Ask the fetcher what is left in the inputs by now."""
+
     def watermark_ms(self, partition: int, now_ms: int) -> int:
         """The event time up to which the inputs of a partition number have been taken, epoch ms."""
 
@@ -74,12 +77,13 @@ class Recovery(Protocol):
 class FetchState(Protocol):
     """One partition of the fetcher.
 
-    `_position` is the next offset it hands out, `lso` the end of what is committed on the broker, as of the last fetch.
-    Both are None before the first fetch.
+    `_position` is the next offset it hands out, `lso` the end of what is committed on the broker, as of the last fetch;
+    its answer came at `timestamp`, epoch ms. All are None before the first fetch.
     """
 
     _position: int | None
     lso: int | None
+    timestamp: int | None
 
 
 class Assignment(Protocol):

@@ -44,9 +44,16 @@ class Timers:
 
     async def look(self) -> None:
         """Expire what is due now. While partitions move or recover nothing is: their inputs are not known."""
-        if not (self._app.rebalancing or self._app.in_recovery):
-            for partition in self._app.partitions:
-                await self._fire(partition)
+        if self._app.rebalancing or self._app.in_recovery or not self._is_any_due():
+            return
+        await self._app.consumer.look_again()
+        for partition in self._app.partitions:
+            await self._fire(partition)
+
+    def _is_any_due(self) -> bool:
+        now_ms = self._clock()
+        times = (partition.timers.next_due_ms() for partition in self._app.partitions)
+        return any(due_ms is not None and due_ms <= now_ms for due_ms in times)
 
     async def _fire(self, partition: OwnedPartition) -> None:
         """Expire what is due in one partition, unless older input waits there.

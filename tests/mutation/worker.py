@@ -303,4 +303,25 @@ WORKER = [
         "False",
         "--timeout 60 test_processor_limits.py -k older_version",
     ),
+    Mutant(
+        "deadlines: what was written by then is looked for",
+        "streams.runtime:Timers.look",
+        "await self._app.consumer.look_again()",
+        "pass",
+        "tests/unit/streams/runtime/test_timers.py",
+    ),
+    Mutant(
+        "deadlines: nothing is asked while none is due",
+        "streams.runtime:Timers.look",
+        "not self._is_any_due()",
+        "False",
+        "tests/unit/streams/runtime/test_timers.py",
+    ),
+    Mutant(
+        "deadlines: an input is drained up to what is known",
+        "streams.runtime:Consumer.watermark_ms",
+        "min(mark, now_ms - int(unknown_s * 1000))",
+        "mark",
+        "tests/integration/test_exactly_once_app.py -k drained_up_to",
+    ),
 ]

@@ -14,9 +14,16 @@ from tests.support.memory_transactions import MemoryCluster, MemoryTransactions
 
 @dataclass
 class Inputs:
-    """How far the inputs were taken; None for to their end."""
+    """How far the inputs were taken; None for to their end. `news_ms` is what a look at the broker adds to that."""
 
     taken_until_ms: int | None = None
+    news_ms: int | None = None
+    looks: int = 0
+
+    async def look_again(self) -> None:
+        self.looks += 1
+        if self.news_ms is not None:
+            self.taken_until_ms = self.news_ms
 
     def watermark_ms(self, partition: int, now_ms: int) -> int:
         return now_ms if self.taken_until_ms is None else self.taken_until_ms
@@ -81,6 +88,19 @@ async def test_a_deadline_passes_with_the_clock_and_behind_older_input(
     await app.timers.look()
     assert bool(app.expired) is expired
     assert len(app.partition(0).timers) == (0 if expired else 1)
+
+
+async def test_what_was_written_just_before_a_deadline_is_looked_for_first(app: App) -> None:
+    app.partition(0).timers.add(100, "t", "a")
+    app.consumer.news_ms = 99  # a record that waits: no fetch had seen it
+    await app.timers.look()
+    assert (app.consumer.looks, app.expired) == (1, [])
+
+
+async def test_nothing_is_asked_while_nothing_is_due(app: App) -> None:
+    app.partition(0).timers.add(101, "t", "a")
+    await app.timers.look()
+    assert app.consumer.looks == 0
 
 
 @pytest.mark.parametrize("state", ["rebalancing", "in_recovery"])
