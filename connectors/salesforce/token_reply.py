@@ -51,8 +51,8 @@ LOGIN_ERRORS: Final = {
     ),
     "invalid_grant": LoginError(
         retried=False,
-        remedy="check salesforce.login.url, salesforce.username, salesforce.jwt.audience, that the key is that of the"
-        " connected app's certificate, and that the app allows this user and this flow",
+        remedy="check salesforce.client.id, salesforce.username, salesforce.login.url and salesforce.jwt.audience, that"
+        " the key is that of the connected app's certificate, and that the app allows this user and this flow",
     ),
     "unsupported_grant_type": LoginError(
         retried=False, remedy="allow the flow of salesforce.auth.flow in the connected app, and check the login URL"

@@ -373,11 +373,12 @@ async def test_a_wrong_secret_is_refused_and_nothing_is_received(
         catalogue,
         channel.url,
         webhook_secret="whsec_d3JvbmctYnV0LWxvbmctZW5vdWdoLWZvci1hLXNlY3JldA==",
+        retry_max="2",  # 401 can be true of a moment only, so it is tried again
     )
     async with running(task):
         await eventually(lambda: bool(kafka.read_committed(catalogue.dead_letters)), "a dead letter")
     assert channel.lines() == []
-    assert (await channel.stats())["unverified"] == 1
+    assert (await channel.stats())["unverified"] == 3
 
 
 @pytest.mark.parametrize(
