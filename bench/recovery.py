@@ -43,7 +43,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 _STARTED = "Restoring state from changelog topics"
 _ENDED = "Recovery complete, partitions resumed"
-_TIME = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\]")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) ")
 
 
 @dataclass(slots=True)
@@ -138,12 +138,13 @@ def _run(bench: Bench, number: int, written: Written) -> float:
         log = worker.output()
         _check_answers(url, written.states)
         _check_repeats(bench, worker, written)
-    return written.records / (_logged_at(log, _ENDED) - _logged_at(log, _STARTED)).total_seconds()
+    return written.records / (logged_at(log, _ENDED) - logged_at(log, _STARTED)).total_seconds()
 
 
-def _logged_at(log: str, message: str) -> datetime:
+def logged_at(log: str, message: str) -> datetime:
+    """Return when a worker wrote the first line with this message. Raises `MeasurementError` when it did not."""
     for line in log.splitlines():
-        stamp = _TIME.search(line)
+        stamp = _TIME.match(line)
         if message in line and stamp is not None:
             return datetime.strptime(stamp[1], "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007  two local times, subtracted
     raise MeasurementError(f"reading the worker's log: no line says {message!r}")

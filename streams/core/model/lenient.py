@@ -12,6 +12,7 @@ from streams.core.model.bounds import (
     DEEPEST,
     LARGEST_NUMBER,
     LATEST_MS,
+    LONGEST_ID,
     LONGEST_REASON,
     LONGEST_WORD,
     checked_id,
@@ -67,7 +68,8 @@ def as_filled_text(value: object) -> str | None:
 
 def as_id(value: object, name: str) -> str | None:
     """As `as_filled_text`. Raises `OutOfBounds` naming the field `name` when it is longer than an id may be."""
-    return checked_id(as_filled_text(value), name)
+    text = as_filled_text(value)
+    return checked_id(text, name) if text is not None and len(text) > LONGEST_ID else text
 
 
 def as_word(value: object) -> str | None:

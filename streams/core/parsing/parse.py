@@ -161,6 +161,8 @@ def _inside(entry_type: str, payload: msgspec.Raw) -> tuple[_Head, Content | Non
 
 def _is_deep(body: Object, payload: msgspec.Raw) -> bool:
     """True when the body of an entry, which was decoded from `payload`, is nested too deeply."""
+    if memoryview(payload).nbytes < 2 * DEEPEST:  # each level has two brackets
+        return False
     text = bytes(payload)
     return text.count(b"{") + text.count(b"[") > DEEPEST and is_too_deep(body)
 
