@@ -52,9 +52,10 @@ class ListQuery:
         state, limit, after = query.get("state"), query.get("limit", str(DEFAULT_LIMIT)), query.get("after")
         if state is not None and state not in STATES:
             raise UnreadableQuery(f"state={state} is unknown; use open or settled")
-        if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_LIMIT))):
-            raise UnreadableQuery(f"limit={limit} is not a number from 1 to {MAX_LIMIT}")
-        if not 1 <= int(limit) <= MAX_LIMIT:
+        if (
+            not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_LIMIT)))
+            or not 1 <= int(limit) <= MAX_LIMIT
+        ):
             raise UnreadableQuery(f"limit={limit} is not a number from 1 to {MAX_LIMIT}")
         return cls(state=state, limit=int(limit), after=None if after is None else _position(after))
 

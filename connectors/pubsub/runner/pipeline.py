@@ -151,9 +151,8 @@ class ConversionPipeline:
             return Fault(action=Action.RETRY, what=str(error), pause_s=error.retry_after_s or 0.0)
         except TerminalError as error:
             return Fault(action=Action.FAIL, what=str(error))
-        except (
-            Exception
-        ) as error:  # what a schema provokes is about the events that name it, and ends no task by itself
+        except Exception as error:
+            # What a schema provokes is about the events that name it, and ends no task by itself.
             what = str(error) if isinstance(error, PayloadError) else type(error).__name__
             return Fault(action=Action.UNCLEAR, what=f"reading schema {schema_id}: {what}")
         return None
