@@ -86,29 +86,52 @@ def content_bytes(value: bytes | None, key: bytes | None, headers: Iterable[tupl
     )
 
 
-def fitting(
+def dead_letter(
     value: bytes | None,
     key: bytes | None,
-    headers: Sequence[tuple[str, HeaderValue]],
+    own: Sequence[tuple[str, HeaderValue]],
     *,
     topic: str,
-    partition: int | None,
-    offset: int | None,
-    size: int,
-    reason: str,
-    found_by: Iterable[tuple[str, HeaderValue]] = (),
+    connector: str,
+    task_id: int,
+    stage: Stage,
+    class_name: str,
+    error: str,
+    message: str,
+    partition: int | None = None,
+    offset: int | None = None,
+    found_by_own: bool = False,
 ) -> tuple[bytes | None, bytes | None, list[tuple[str, HeaderValue]]]:
-    """Value, key and headers of a dead letter: as they are when they fit, else those of a `pointer`.
+    """Value, key and headers of the dead letter of a record; those of a `pointer` when the record does not fit.
 
-    A pointer keeps the headers of `found_by`, each cut, and the key when it is an id.
+    `own` are the record's headers; the others are those of `error_headers`. A pointer keeps the key when it is an id,
+    and the `own` headers, each cut, when the record is `found_by_own`.
     """
+    headers = error_headers(
+        own,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        connector=connector,
+        task_id=task_id,
+        stage=stage,
+        class_name=class_name,
+        error=error,
+        message=message,
+    )
     if fits(value, key, headers):
-        return value, key, list(headers)
+        return value, key, headers
     said, about = pointer(
-        topic=topic, partition=partition, offset=offset, key=key, size=size, headers=headers, reason=reason
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=key,
+        size=content_bytes(value, key, own),
+        headers=headers,
+        reason=message,
     )
     kept: list[tuple[str, HeaderValue]] = []
-    for name, header in found_by:
+    for name, header in own if found_by_own else ():
         kept.append((name, header[:_LONGEST_FOUND_BY] if header else header))
     return said, key if key is None or len(key) <= LONGEST_KEY_BYTES else None, kept + about
 

@@ -8,7 +8,7 @@ from typing import Any
 from schemas import records
 from schemas.codec import DecodeError
 from schemas.codec.wire import codec_for
-from schemas.dead_letters import Stage, content_bytes, error_headers, fitting, pointer
+from schemas.dead_letters import Stage, dead_letter, error_headers, pointer
 from schemas.kafka_settings import LARGEST_CONTENT_BYTES
 from schemas.topics import Topics
 from streams.core import apply as core
@@ -236,7 +236,9 @@ class Processor:
         work.counts += step.counts
 
     def _dead_letter(self, record: FetchedRecord, stage: Stage, error: Exception, work: _Work) -> None:
-        headers = error_headers(
+        value, key, headers = dead_letter(
+            record.value,
+            record.key,
             record.headers or (),
             topic=record.topic,
             partition=record.partition,
@@ -247,16 +249,6 @@ class Processor:
             class_name="streams.processor",
             error=type(error).__name__,
             message=str(error),
-        )
-        value, key, headers = fitting(
-            record.value,
-            record.key,
-            headers,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            size=content_bytes(record.value, record.key, record.headers or ()),
-            reason=str(error),
         )
         work.partition.produce_when_room(self._dead_letters, value, key, headers=headers)
         work.counts.append(("dead_lettered", type(error).__name__))

@@ -206,7 +206,7 @@ GUARDS = [
     ),
     Mutant(
         "sizes: of a dead letter",
-        "schemas:fitting",
+        "schemas:dead_letter",
         "fits(value, key, headers)",
         "True",
         PROCESSOR,
@@ -232,7 +232,7 @@ GUARDS = [
     ),
     _core(
         "sizes: a pointer without a long key",
-        "schemas.dead_letters:fitting",
+        "schemas.dead_letters:dead_letter",
         "key is None or len(key) <= LONGEST_KEY_BYTES",
         "True",
         PROCESSOR,

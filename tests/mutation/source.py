@@ -338,7 +338,7 @@ FURTHER = [
     ),
     Mutant(
         "dead letters: what fits no record is pointed to",
-        "schemas:fitting",
+        "schemas:dead_letter",
         "fits(value, key, headers)",
         "True",
         "tests/unit/connectors/pubsub/converters/test_dead_letters.py tests/unit/connectors/sinks/engine/test_dead_letters.py",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connectors.kafka.records import Headers, ProducerRecord
 from connectors.pubsub.protocol.messages import GapPolicy
-from schemas.dead_letters import Stage, content_bytes, error_headers, fitting
+from schemas.dead_letters import Stage, dead_letter, error_headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +26,18 @@ class ErrorReporter:
 
     def dead_letter(self, payload: bytes, headers: Headers, *, stage: Stage, error: str, reason: str) -> ProducerRecord:
         """The dead letter of one event. `headers` are its `sf.*` headers, `error` the name of the exception's class."""
-        value, key, about = fitting(
+        value, key, about = dead_letter(
             payload,
             None,
-            self._with_error(headers, stage, error, reason),
+            headers,
             topic=self.salesforce_topic,
-            partition=None,
-            offset=None,
-            size=content_bytes(payload, None, headers),
-            reason=reason,
-            found_by=headers,
+            connector=self.connector,
+            task_id=self.task_id,
+            stage=stage,
+            class_name=self.class_name,
+            error=error,
+            message=reason,
+            found_by_own=True,
         )
         return (self.dead_letter_topic, value, key, about)
 
@@ -45,16 +47,14 @@ class ErrorReporter:
         headers = [("sf.topic", self.salesforce_topic.encode()), ("sf.replay_id", lost_replay_id)]
         reason = "the stored replay id no longer exists at Salesforce: events after it may be missing"
         value = json.dumps(marker, separators=(",", ":")).encode()
-        return (self.dead_letter_topic, value, None, self._with_error(headers, Stage.TASK_POLL, "ReplayGap", reason))
-
-    def _with_error(self, headers: Headers, stage: Stage, error: str, reason: str) -> Headers:
-        return error_headers(
+        about = error_headers(
             headers,
             topic=self.salesforce_topic,
             connector=self.connector,
             task_id=self.task_id,
-            stage=stage,
+            stage=Stage.TASK_POLL,
             class_name=self.class_name,
-            error=error,
+            error="ReplayGap",
             message=reason,
         )
+        return (self.dead_letter_topic, value, None, about)

@@ -2,7 +2,7 @@
 
 from connectors.kafka.consumed import ConsumedRecord, OutputRecord
 from connectors.sinks.engine.port import Rejected
-from schemas.dead_letters import content_bytes, error_headers, fitting
+from schemas import dead_letters
 
 
 def dead_letter(
@@ -12,7 +12,9 @@ def dead_letter(
 
     What would be too large points to the original instead.
     """
-    headers = error_headers(
+    value, key, headers = dead_letters.dead_letter(
+        record.value,
+        record.key,
         record.headers,
         topic=record.topic,
         partition=record.partition,
@@ -24,14 +26,4 @@ def dead_letter(
         error=rejected.error,
         message=rejected.message,
     )
-    value, key, about = fitting(
-        record.value,
-        record.key,
-        headers,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        size=content_bytes(record.value, record.key, record.headers),
-        reason=rejected.message,
-    )
-    return OutputRecord(topic=topic, key=key, value=value, headers=tuple(about), timestamp_ms=record.timestamp_ms)
+    return OutputRecord(topic=topic, key=key, value=value, headers=tuple(headers), timestamp_ms=record.timestamp_ms)
